@@ -1,0 +1,29 @@
+"""From hashtags to a trained action recogniser, and the evidence for it.
+
+import hashtag2action as h2a
+h2a.run("videos", workspace="work")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hashtag2action.errors import UserError
+    from hashtag2action.pipeline import Workspace, run
+
+__version__ = "0.1.0"
+__all__ = ["UserError", "Workspace", "__version__", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used, so that the command starts at once."""
+    if name in ("Workspace", "run"):
+        from hashtag2action import pipeline
+
+        return getattr(pipeline, name)
+    if name == "UserError":
+        from hashtag2action.errors import UserError
+
+        return UserError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
