@@ -1,0 +1,1 @@
+"""Where everything is recorded: videos, clips, runs."""

@@ -1,0 +1,1 @@
+"""Videos and what is said of them, from wherever they are, into the catalog."""

@@ -1,0 +1,1 @@
+"""Reading pixels out of files that nobody vouches for."""
