@@ -30,6 +30,7 @@ class Reason(str, enum.Enum):
     TOO_LARGE = "too_large"  # more pixels, bytes or hours than the settings allow
     SCENE_TOO_SHORT = "scene_too_short"  # the longest scene is under the minimum
     DUPLICATE = "duplicate"  # the same content as a video that is kept
+    FORGOTTEN = "forgotten"  # removed on request, and not to come back
     MISSING = "missing"  # registered, but the file is gone
     TIMEOUT = "timeout"  # took longer than one file may
     CRASHED = "crashed"  # took its worker process down

@@ -1,0 +1,1 @@
+"""One video in, at most one clip of people acting out, and why."""

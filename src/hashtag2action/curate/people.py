@@ -1,0 +1,193 @@
+"""People in frames, by a YOLOv8- or YOLOX-style network in an ONNX file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hashtag2action.curate.settings import CurateSettings
+from hashtag2action.curate.weights import yolov8n_onnx
+from hashtag2action.errors import UserError
+from hashtag2action.files import sha256_of
+from hashtag2action.wheels import cache_folder
+
+Array = np.ndarray[Any, Any]
+Style = Literal["yolov8", "yolox"]
+
+PERSON = 0  # the class's number in COCO
+STEP_PX = 32  # sides of the network's input are multiples of it
+PADDING = 114  # grey level around the picture that both families were trained with
+
+
+@dataclass(frozen=True)
+class Box:
+    """A person found: corners as shares (0 to 1) of the picture's width and height, and the confidence."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    score: float
+
+    @property
+    def area(self) -> float:
+        """Share of the picture that the box covers."""
+        return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+
+def detector_file(settings: CurateSettings) -> Path:
+    """Return the ONNX file that the settings name, fetching and exporting YOLOv8n if it is not in the cache.
+
+    Raises `UserError` where there is none to be had.
+    """
+    if settings.detector.startswith("onnx:"):
+        path = Path(settings.detector.removeprefix("onnx:")).expanduser()
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; --detector onnx:FILE takes a YOLOv8- or YOLOX-style ONNX file")
+        return path
+    return yolov8n_onnx(settings.weights, cache_folder(), settings.allow_unpickle)
+
+
+def detector_identity(settings: CurateSettings) -> str:
+    """Return the SHA-256 of the detector's file where the settings name one, else the detector's name. Raises `UserError`."""
+    if settings.detector == "yolov8n" and settings.weights is None:
+        return settings.detector
+    return sha256_of(detector_file(settings) if settings.weights is None else settings.weights.expanduser())
+
+
+def load_detector(settings: CurateSettings) -> PersonDetector:
+    """Return the detector that the settings name; a process loads each only once. Raises `UserError`."""
+    path = detector_file(settings).resolve()
+    return _load(path, path.stat().st_mtime_ns, settings.detector_threads, settings.confidence, settings.overlap)
+
+
+class PersonDetector:
+    """A network held by ONNX Runtime; which family it is of is told by the shape of its output."""
+
+    def __init__(self, path: Path, threads: int, confidence: float, overlap: float) -> None:
+        """Load an ONNX file. Raises `UserError` where it is no detector of a known family."""
+        self._session = _open_session(path, threads)
+        self._input = self._session.get_inputs()[0]
+        self._confidence, self._overlap = confidence, overlap
+        self._batch, _, height, width = (side if isinstance(side, int) else None for side in self._input.shape)
+        self._size = (height, width) if height and width else None
+        self._style: Style = self._find_style(path)
+
+    def detect(self, images: Sequence[Array]) -> list[list[Box]]:
+        """Return the people in each of the images, (H, W, 3) RGB uint8, all of one size; the surest first."""
+        if not images:
+            return []
+        height, width = images[0].shape[:2]
+        size = self._size or (-(-height // STEP_PX) * STEP_PX, -(-width // STEP_PX) * STEP_PX)
+        scale = min(size[0] / height, size[1] / width) if self._size else 1.0
+        shape = (round(height * scale), round(width * scale))
+        offset = ((size[0] - shape[0]) // 2, (size[1] - shape[1]) // 2)
+        network = [_letterbox(image, shape, offset, size) for image in images]
+        found = []
+        for start in range(0, len(network), self._batch or len(network)):
+            for boxes, scores in self._run(np.stack(network[start : start + (self._batch or len(network))])):
+                shares = (boxes - np.tile(offset[::-1], 2)) / np.tile(shape[::-1], 2)
+                found.append(_best(np.clip(shares, 0.0, 1.0), scores, self._overlap))
+        return found
+
+    def _run(self, images: Array) -> list[tuple[Array, Array]]:
+        """Return corners in pixels (N, 4) and confidences (N,) of the person boxes of each image (B, H, W, 3)."""
+        count = len(images)
+        if self._batch and count < self._batch:
+            images = np.concatenate([images, np.zeros((self._batch - count, *images.shape[1:]), np.uint8)])
+        if self._style == "yolox":
+            images = images[..., ::-1]
+        planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
+        if self._style == "yolov8":
+            planes /= 255.0
+        output = self._session.run(None, {self._input.name: planes})[0][:count]
+        rows = output.transpose(0, 2, 1) if self._style == "yolov8" else _from_grid(output, *images.shape[1:3])
+        return [self._people(row) for row in rows]
+
+    def _people(self, rows: Array) -> tuple[Array, Array]:
+        """Keep the boxes (cx, cy, w, h, then scores) whose best class is person and sure enough."""
+        scores = rows[:, 4:] if self._style == "yolov8" else rows[:, 5:] * rows[:, 4:5]
+        kept = (scores[:, PERSON] >= self._confidence) & (scores.argmax(axis=1) == PERSON)
+        centre, half = rows[kept, :2], rows[kept, 2:4] / 2
+        return np.concatenate([centre - half, centre + half], axis=1), scores[kept, PERSON]
+
+    def _find_style(self, path: Path) -> Style:
+        side = self._size or (64, 64)
+        blank = np.zeros((self._batch or 1, 3, *side), np.float32)
+        shape = self._session.run(None, {self._input.name: blank})[0].shape
+        anchors = sum((side[0] // stride) * (side[1] // stride) for stride in (8, 16, 32))
+        if shape[1:] == (84, anchors):
+            return "yolov8"
+        if shape[1:] == (anchors, 85):
+            return "yolox"
+        raise UserError(
+            f"{path}: its output is {shape}, not (B, 84, {anchors}) of YOLOv8 or (B, {anchors}, 85) of YOLOX; name such a file"
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: Path, _modified_ns: int, threads: int, confidence: float, overlap: float) -> PersonDetector:
+    return PersonDetector(path, threads, confidence, overlap)
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except (
+        errors.Fail,
+        errors.InvalidGraph,
+        errors.InvalidProtobuf,
+        errors.NoSuchFile,
+        errors.NotImplemented,
+    ) as error:
+        raise UserError(f"{path}: ONNX Runtime cannot load it; name a YOLOv8- or YOLOX-style ONNX file") from error
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3 or inputs[0].type != "tensor(float)":
+        raise UserError(
+            f"{path}: takes no batch of float RGB images (B, 3, H, W); name a YOLOv8- or YOLOX-style ONNX file"
+        )
+    return session
+
+
+def _letterbox(image: Array, shape: tuple[int, int], offset: tuple[int, int], size: tuple[int, int]) -> Array:
+    """Return the image scaled to `shape` with its corner at `offset` on a grey (H, W, 3) of `size`."""
+    import cv2
+
+    if image.shape[:2] != shape:
+        image = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    canvas = np.full((*size, 3), PADDING, np.uint8)
+    canvas[offset[0] : offset[0] + shape[0], offset[1] : offset[1] + shape[1]] = image
+    return canvas
+
+
+def _from_grid(output: Array, height: int, width: int) -> Array:
+    """Turn YOLOX's offsets from grid cells, (B, A, 85), into pixels: cells of 8, 16 and 32 pixels, row by row."""
+    cells, strides = [], []
+    for stride in (8, 16, 32):
+        y, x = np.mgrid[: height // stride, : width // stride]
+        cells.append(np.stack([x.ravel(), y.ravel()], axis=1))
+        strides.append(np.full((x.size, 1), stride))
+    stride_px = np.concatenate(strides)
+    centre = (output[..., :2] + np.concatenate(cells)) * stride_px
+    return np.concatenate([centre, np.exp(output[..., 2:4]) * stride_px, output[..., 4:]], axis=2)
+
+
+def _best(boxes: Array, scores: Array, overlap: float) -> list[Box]:
+    """Return the boxes left when of two that overlap the surer one is kept."""
+    import cv2
+
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, overlap) if len(scores) else []
+    return [Box(*(round(float(value), 4) for value in (*boxes[i], scores[i]))) for i in kept]

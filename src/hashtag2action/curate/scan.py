@@ -1,0 +1,122 @@
+"""One pass over a video: its times, cuts, motion and, where it can be foreseen, the frames to look for people in.
+
+Which frames are to be checked is known only when the longest scene is, at the end. While a scene lasts, it is taken
+to last to the end of the video, and the frames that this would make the checked ones are kept small. For the last
+scene, which in most short-form videos is the only one, that is exact; for another one they are decoded again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashtag2action.curate.scenes import CutFinder, Scene, longest, scenes_between, small_frame
+from hashtag2action.curate.settings import CurateSettings
+from hashtag2action.media.container import MediaError, open_video, video_stream
+from hashtag2action.media.frames import decode, pick, upright_rgb
+from hashtag2action.media.probe import COMPLETE, Probe
+
+Image = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over n frames found.
+
+    `stamps` are the container's timestamps, `times_s` (n + 1 values) the start of every frame, from 0, and the end of the
+    last; `keys` the indices of keyframes; `motion` (n values) the mean absolute difference of luma to the frame before,
+    0 to 1, and 0 across a cut; `frames` the upright RGB images of the scene's frames to check, by index.
+    """
+
+    stamps: list[int | None]
+    times_s: list[float]
+    keys: list[int]
+    cuts: list[int]
+    scenes: list[Scene]
+    chosen: Scene
+    motion: np.ndarray[Any, np.dtype[np.float64]]
+    frames: dict[int, Image]
+
+
+def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
+    """Decode a video once. Raises `MediaError` where it cannot be read or under 90 % of its frames decode."""
+    finder = CutFinder(settings, probe.fps)
+    size = checked_size(probe, settings)
+    stamps: list[int | None] = []
+    keys: list[int] = []
+    motion: list[float] = []
+    kept: dict[int, Image] = {}
+    planned = set(checked_frames(0, probe.frames, settings.frames_checked))
+    with open_video(path) as container:
+        stream = video_stream(container)
+        last: Image | None = None
+        for index, frame in enumerate(decode(container, stream)):
+            stamps.append(frame.pts)
+            if frame.key_frame:
+                keys.append(index)
+            bgr, luma = small_frame(frame)
+            motion.append(_difference(last, luma))
+            last = luma
+            if cuts := finder.add(index, bgr):
+                kept.clear()
+                planned = set(checked_frames(cuts[-1], probe.frames, settings.frames_checked))
+            if index in planned:
+                kept[index] = upright_rgb(frame, *size, probe.rotation)
+        times_s = _times(stamps, float(stream.time_base or 0), probe)
+    if len(stamps) < COMPLETE * probe.frames:
+        raise MediaError("truncated", f"{len(stamps)} of {probe.frames} frames can be decoded")
+    cuts = finder.finish()
+    scenes = scenes_between(cuts, times_s)
+    still = np.array(motion)
+    still[cuts] = 0.0
+    return Scan(stamps, times_s, keys, cuts, scenes, longest(scenes), still, kept)
+
+
+def frames_to_check(path: Path, scan: Scan, probe: Probe, settings: CurateSettings) -> dict[int, Image]:
+    """Return the frames of the chosen scene to look for people in, by index: those of the pass, or decoded again."""
+    wanted = checked_frames(scan.chosen.start_frame, scan.chosen.end_frame, settings.frames_checked)
+    if all(index in scan.frames for index in wanted):
+        return {index: scan.frames[index] for index in wanted}
+    size = checked_size(probe, settings)
+    chosen = pick(path, scan.stamps, scan.keys, wanted)
+    return {index: upright_rgb(frame, *size, probe.rotation) for index, frame in chosen}
+
+
+def checked_frames(start: int, end: int, count: int) -> list[int]:
+    """Return which frames of a scene of n = `end - start` are checked: every floor(n / count)-th, from that one on.
+
+    Paper, 3.2: of 101 frames, 10 at every 10th, "starting from the 10th frame". A scene with fewer than `count` frames
+    has all of them checked.
+    """
+    step = max(1, (end - start) // count)
+    return list(range(start + step - 1, end, step))[:count]
+
+
+def checked_size(probe: Probe, settings: CurateSettings) -> tuple[int, int]:
+    """Return `(width, height)` of a checked frame: the longer side as the detector takes it, never enlarged."""
+    scale = min(1.0, settings.detector_size_px / max(probe.width, probe.height))
+    return max(1, round(probe.width * scale)), max(1, round(probe.height * scale))
+
+
+def _difference(before: Image | None, luma: Image) -> float:
+    import cv2
+
+    if before is None or before.shape != luma.shape:
+        return 0.0
+    return cv2.norm(before, luma, cv2.NORM_L1) / (255.0 * luma.size)
+
+
+def _times(stamps: list[int | None], time_base_s: float, probe: Probe) -> list[float]:
+    """Return the start of every frame in seconds from the first, never going back, and the end of the last."""
+    if not stamps:
+        return [0.0]
+    known = [stamp for stamp in stamps if stamp is not None]
+    step_s = probe.duration_s / probe.frames
+    if len(known) < len(stamps) or len(set(known)) == 1:
+        return [index * step_s for index in range(len(stamps) + 1)]
+    ticks = np.maximum.accumulate(np.array(known, dtype=np.int64) - known[0])
+    times = [round(float(value), 6) for value in ticks * time_base_s]
+    return [*times, round(max(times[-1] + 1e-6, times[-1] + step_s), 6)]

@@ -1,0 +1,46 @@
+"""Settings of curation. The defaults are the paper's where it gives a number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from hashtag2action.settings import Settings
+
+
+class CurateSettings(Settings):
+    """How a video becomes a clip, or does not."""
+
+    detector: str = Field(default="yolov8n", pattern=r"^(yolov8n|onnx:.+)$")  # or `onnx:FILE`
+    weights: Path | None = None  # a YOLOv8 `.onnx` or `.pt` file in place of the published one
+    allow_unpickle: bool = False  # load a `.pt` of unknown hash, which can run any code
+    detector_size_px: int = Field(default=640, ge=32, le=4096, multiple_of=32)  # of the longer side
+    detector_threads: int = Field(default=1, ge=1)
+    confidence: float = Field(default=0.25, gt=0, lt=1)  # Ultralytics' default, as the paper used
+    overlap: float = Field(default=0.7, gt=0, le=1)  # IoU above which two boxes are one; Ultralytics' default
+
+    scene_detector: Literal["adaptive", "content", "hash", "histogram", "threshold"] = "adaptive"
+    scene_threshold: float | None = None  # None: the detector's own, tuned on short-form videos where known
+    min_scene_s: float = Field(default=0.6, ge=0)
+    min_clip_s: float = Field(default=3.5, gt=0)  # paper, 3.2
+    max_clip_s: float = Field(default=10.0, gt=0)
+    frames_checked: int = Field(default=10, ge=1, le=1000)
+    min_person_frames: int = Field(default=4, ge=0)
+    max_video_s: float = Field(default=3600.0, gt=0)
+
+    short_side_px: int = Field(default=320, ge=16)
+    gop_frames: int = Field(default=16, ge=1)
+    crf: int = Field(default=23, ge=0, le=51)
+    preset: str = "veryfast"  # of x264
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CurateSettings:
+        if self.max_clip_s < self.min_clip_s:
+            raise ValueError(f"max_clip_s = {self.max_clip_s} is less than min_clip_s = {self.min_clip_s}")
+        if self.min_person_frames > self.frames_checked:
+            raise ValueError(
+                f"min_person_frames = {self.min_person_frames} is more than frames_checked = {self.frames_checked}"
+            )
+        return self
