@@ -9,7 +9,9 @@ from pathlib import Path
 from hashtag2action.catalog.store import Entry
 from hashtag2action.errors import UserError
 
-SUFFIXES = frozenset(".mp4 .m4v .mov .webm .mkv .avi .mpg .mpeg .ts .flv .wmv .3gp .ogv".split())
+SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv")
+)
 
 
 def find_videos(source: Path) -> list[Entry]:

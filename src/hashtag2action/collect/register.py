@@ -9,6 +9,7 @@ from typing import Any
 
 from hashtag2action.catalog.schema import Decision, Reason, Video
 from hashtag2action.catalog.store import Catalog, Entry
+from hashtag2action.catalog.tombstones import KEY_FILE, Pseudonyms, forgotten
 from hashtag2action.console import track
 from hashtag2action.engine import Engine
 from hashtag2action.files import sha256_of
@@ -43,7 +44,9 @@ def register(catalog: Catalog, entries: Iterable[Entry], engine: Engine) -> Regi
     unread = {Path(video.path): video.id for video in catalog.videos() if video.path in named and _changed(video)}
     for outcome in track(engine.map(inspect_file, unread), len(unread), "probe"):
         video, found = unread[outcome.item], outcome.result
-        if found is None:
+        if found is not None and _is_forgotten(catalog, found.facts.get("sha256")):
+            catalog.set_decision(video, Decision.REJECTED, Reason.FORGOTTEN, facts=_UNKNOWN)
+        elif found is None:
             assert outcome.failure is not None
             catalog.set_decision(video, Decision.REJECTED, Reason(outcome.failure.value), facts=_UNKNOWN)
         elif found.error is None:
@@ -70,6 +73,13 @@ def inspect_file(path: Path) -> Inspection:
         return Inspection(facts, MediaError("missing", "the file is gone"))
     except OSError as error:
         return Inspection(facts, MediaError("unreadable", error.strerror or str(error)))
+
+
+def _is_forgotten(catalog: Catalog, sha256: str | None) -> bool:
+    if sha256 is None or not (catalog.workspace / KEY_FILE).is_file():
+        return False
+    with catalog.session() as session:
+        return bool(forgotten(session, [Pseudonyms(catalog.workspace).digest("file", sha256)]))
 
 
 _PROBED = ("container", "codec", "width", "height", "fps", "frames", "duration_s", "rotation", "has_audio")

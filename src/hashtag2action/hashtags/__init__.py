@@ -1,0 +1,1 @@
+"""Which hashtags to collect: candidates, the six principles, popularity, and the budget of requests."""
