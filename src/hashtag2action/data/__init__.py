@@ -1,0 +1,1 @@
+"""Training views of clips."""
