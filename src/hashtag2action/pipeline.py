@@ -1,0 +1,233 @@
+"""The main job: a folder of videos in, a trained recogniser and the evidence for it out.
+
+`Workspace` is the catalog and the folder around it; each method is one stage, does what is not done yet, and returns a
+summary of plain values. `run` calls them one after the other. The stages know nothing of each other: what one of them
+leaves in the catalog, the next one finds there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hashtag2action.catalog.schema import Clip, Run, Video
+from hashtag2action.catalog.statistics import describe
+from hashtag2action.catalog.store import Catalog
+from hashtag2action.collect.folder import find_videos
+from hashtag2action.curate.settings import CurateSettings
+from hashtag2action.engine import Engine, make_engine
+from hashtag2action.errors import UserError
+from hashtag2action.files import write_json
+from hashtag2action.settings import Settings, digest, load, read_json
+from hashtag2action.train.finetune_settings import EvaluateSettings, FinetuneSettings
+from hashtag2action.train.settings import PretrainSettings
+
+Overrides = Mapping[str, Any] | Sequence[str]
+DEFAULT_RECIPE = "tiny_cpu"
+
+
+class RunSettings(Settings):
+    """The settings of every stage of the main job."""
+
+    curate: CurateSettings = CurateSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    finetune: FinetuneSettings = FinetuneSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
+STAGES: dict[str, type[Settings]] = {
+    "run": RunSettings,
+    "curate": CurateSettings,
+    "pretrain": PretrainSettings,
+    "finetune": FinetuneSettings,
+    "evaluate": EvaluateSettings,
+}
+
+
+class Workspace:
+    """A folder with its catalog, clips, runs and report, and the stages that fill it.
+
+    The settings last used are kept in `settings.json`: a stage called without a recipe goes on with them.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        recipe: str | Path | None = None,
+        overrides: Overrides = (),
+        *,
+        catalog: str | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        """Open or create a workspace.
+
+        `recipe` names settings for the whole job (`h2a recipes run`), `overrides` change single values
+        (`{"curate.min_clip_s": 2}`), `catalog` is a database URL in place of the folder's own SQLite file. Raises
+        `UserError` for wrong settings before anything is touched, and where the folder cannot be used.
+        """
+        self.folder = Path(folder).resolve()
+        kept = self.folder / "settings.json"
+        if recipe is None and kept.is_file():
+            self.settings = load(RunSettings, "run", None, read_json(kept), overrides)
+        else:
+            self.settings = load(RunSettings, "run", recipe or DEFAULT_RECIPE, overrides)
+        self.catalog = Catalog(self.folder, catalog)
+        self.engine = engine or make_engine()
+        if not kept.is_file() or read_json(kept) != self.settings.model_dump(mode="json"):
+            write_json(kept, self.settings.model_dump(mode="json"))
+
+    def register(self, source: str | Path) -> dict[str, Any]:
+        """Enter the videos of a folder or CSV in the catalog, with content hash and probe results."""
+        from hashtag2action.collect.register import register
+
+        return asdict(register(self.catalog, find_videos(Path(source)), self.engine))
+
+    def curate(self) -> dict[str, Any]:
+        """Decide every video that these settings have not decided yet, and write its clip."""
+        from hashtag2action.curate.run import curate
+
+        done = curate(self.catalog, self.folder, self.settings.curate, self.engine)
+        return asdict(done) | {"dataset": self.describe()}
+
+    def describe(self) -> dict[str, Any]:
+        """Count what the catalog holds: videos and clips by hashtag, decision, reason and length."""
+        return asdict(describe(self.catalog))
+
+    def pretrain(self) -> dict[str, Any]:
+        """Pre-train VideoMAE V2 on the accepted clips, without labels."""
+        from hashtag2action.train.pretrain import pretrain
+
+        clips = self._clips()
+        key = self._pretrain_key(clips)
+        paths = [self.folder / clip.path for clip in clips]
+        return self._run("pretrain", key, partial(pretrain, paths, self.settings.pretrain))
+
+    def finetune(self) -> dict[str, Any]:
+        """Fine-tune a classifier of the clips' labels (or hashtags), from the pre-trained encoder where there is one."""
+        from hashtag2action.data.splits import Sample
+        from hashtag2action.train.finetune import finetune
+
+        clips = self._clips()
+        start = self.catalog.run("pretrain", self._pretrain_key(clips)) or self.catalog.latest_run("pretrain")
+        clips = [clip for clip in clips if _class(clip.video)]
+        samples = [Sample(self.folder / c.path, _class(c.video), c.video.group or c.video.sha256 or "") for c in clips]
+        rows = [(clip.sha256, sample.label, sample.group) for clip, sample in zip(clips, samples, strict=True)]
+        key = digest(self.settings.finetune, rows, start.key if start else None)
+        encoder = self.folder / start.folder / "model.pt" if start else None
+        return self._run("finetune", key, partial(finetune, samples, self.settings.finetune, pretrained=encoder))
+
+    def evaluate(self) -> dict[str, Any]:
+        """Test the latest fine-tuned model on the videos that it was not trained on."""
+        from hashtag2action.train.evaluate import evaluate
+        from hashtag2action.train.split_file import read_split
+
+        run = self._latest("finetune")
+        model = self.folder / run.folder
+        key = digest(self.settings.evaluate, run.key)
+        return self._run(
+            "evaluate", key, partial(evaluate, read_split(model).split.test, model, self.settings.evaluate)
+        )
+
+    def model(self, stage: str = "finetune") -> Path:
+        """Return the path of the latest model of a stage, `pretrain` or `finetune`."""
+        return self.folder / self._latest(stage).folder / "model.pt"
+
+    def report(self) -> Path:
+        """Write `report/index.html`, one page that stands alone, and return its path."""
+        from hashtag2action.report.page import build_report
+
+        return build_report(self.folder, self.catalog)
+
+    def run(self, source: str | Path) -> dict[str, Any]:
+        """Do the main job and return its summary, which `summary.json` keeps.
+
+        Where there is nothing to recognise or to test (no hashtags, one class, no second source to hold out), the
+        summary says so under `not_done`, and the rest is done.
+        """
+        stages: dict[str, Callable[[], Any]] = {
+            "register": lambda: self.register(source),
+            "curate": self.curate,
+            "pretrain": self.pretrain,
+            "finetune": self.finetune,
+            "evaluate": self.evaluate,
+            "report": self.report,
+        }
+        seconds: dict[str, float] = {}
+        not_done: dict[str, str] = {}
+        for name, stage in stages.items():
+            start = time.perf_counter()
+            try:
+                if "finetune" not in not_done or name != "evaluate":
+                    stage()
+            except UserError as error:
+                if name not in ("finetune", "evaluate"):
+                    raise
+                not_done[name] = str(error)
+            seconds[name] = round(time.perf_counter() - start, 2)
+        summary = self.summary() | {"not_done": not_done, "seconds": seconds}
+        write_json(self.folder / "summary.json", summary)
+        return summary
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures of the latest run of every stage."""
+        data = self.describe()
+        latest = {stage: self.catalog.latest_run(stage) for stage in ("pretrain", "finetune", "evaluate")}
+        return {
+            "workspace": str(self.folder),
+            "videos": data["videos"],
+            "clips": data["accepted"],
+            "review": data["review"],
+            "rejects": data["rejects"],
+            **{stage: run.summary for stage, run in latest.items() if run},
+            "report": str(self.folder / "report" / "index.html"),
+        }
+
+    def _clips(self) -> list[Clip]:
+        clips = self.catalog.clips()
+        if not clips:
+            raise UserError(
+                f"{self.folder}: no accepted clips yet; run `h2a register` and `h2a curate` first, or accept reviews"
+            )
+        return clips
+
+    def _pretrain_key(self, clips: list[Clip]) -> str:
+        return digest(self.settings.pretrain, [clip.sha256 for clip in clips])
+
+    def _latest(self, stage: str) -> Run:
+        run = self.catalog.latest_run(stage)
+        if run is None:
+            raise UserError(f"{self.folder}: nothing to use yet; run `h2a {stage} --workspace {self.folder}` first")
+        return run
+
+    def _run(self, stage: str, key: str, function: Callable[..., Any]) -> dict[str, Any]:
+        """Return the summary of the run with this key, doing it (or the rest of it) if it is not finished."""
+        known = self.catalog.run(stage, key)
+        if known is not None and (self.folder / known.folder / "summary.json").is_file():
+            return known.summary
+        folder = Path("runs") / f"{stage}-{key[:8]}"
+        summary = asdict(function(folder=self.folder / folder)) | {"folder": str(folder)}
+        self.catalog.record_run(stage, key, str(folder), summary)
+        return summary
+
+
+def run(
+    videos: str | Path,
+    workspace: str | Path,
+    recipe: str | Path | None = None,
+    overrides: Overrides = (),
+    **options: Any,
+) -> dict[str, Any]:
+    """Do the main job on a folder of videos (or a CSV that lists them) and return its summary.
+
+    The arguments are those of `Workspace`. Run it again to go on where it stopped.
+    """
+    return Workspace(workspace, recipe, overrides, **options).run(videos)
+
+
+def _class(video: Video) -> str:
+    """Return what a clip of this video is to be recognised as: its label, else its first hashtag, else nothing."""
+    return video.label or (video.hashtags[0].hashtag if video.hashtags else "")
