@@ -32,8 +32,8 @@ from hashtag2action.data.augment import IMAGENET_MEAN, IMAGENET_STD, multi_scale
 from hashtag2action.data.clips import ClipDataset, Share, ViewPlan
 from hashtag2action.media.sampling import pretrain_indices
 from hashtag2action.settings import load
-from hashtag2action.train.pretrain import view_rounds
 from hashtag2action.train.settings import MaskSettings, PretrainSettings
+from hashtag2action.train.views import view_rounds
 
 PLAN = ViewPlan(frames=16, rate=4, views=4, size=224)
 SECONDS = 15

@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_wheel_builds_and_works_outside_the_clone(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    built = subprocess.run([*pip, "wheel", "--no-deps", "-w", tmp_path, ROOT], capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        [*pip, "wheel", "--no-deps", "-w", tmp_path, ROOT], capture_output=True, text=True, check=False
+    )
     if built.returncode and "hatchling" in built.stderr:
         pytest.skip(f"the build's own requirement cannot be fetched: {built.stderr.splitlines()[-1]}")
     assert built.returncode == 0, built.stderr

@@ -6,11 +6,16 @@ h2a.run("videos", workspace="work")
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashtag2action.errors import UserError
     from hashtag2action.pipeline import Workspace, run
+
+# OpenMP's threads wait without spinning: the steps of a small network are short, and on cores shared with anything else
+# a spinning team makes them many times slower. It has to be said before torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "Workspace", "__version__", "run"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hashtag2action.catalog.schema import Clip, Run, Video
 from hashtag2action.catalog.statistics import describe
@@ -24,9 +24,10 @@ from hashtag2action.errors import UserError
 from hashtag2action.files import write_json
 from hashtag2action.settings import Settings, digest, load, read_json
 from hashtag2action.train.finetune_settings import EvaluateSettings, FinetuneSettings
-from hashtag2action.train.settings import PretrainSettings
+from hashtag2action.train.settings import HardwareSettings, LoopSettings, PretrainSettings
 
 Overrides = Mapping[str, Any] | Sequence[str]
+Training = TypeVar("Training", PretrainSettings, FinetuneSettings)
 DEFAULT_RECIPE = "tiny_cpu"
 
 
@@ -116,7 +117,7 @@ class Workspace:
         clips = [clip for clip in clips if _class(clip.video)]
         samples = [Sample(self.folder / c.path, _class(c.video), c.video.group or c.video.sha256 or "") for c in clips]
         rows = [(clip.sha256, sample.label, sample.group) for clip, sample in zip(clips, samples, strict=True)]
-        key = digest(self.settings.finetune, rows, start.key if start else None)
+        key = digest(_deciding(self.settings.finetune), rows, start.key if start else None)
         encoder = self.folder / start.folder / "model.pt" if start else None
         return self._run("finetune", key, partial(finetune, samples, self.settings.finetune, pretrained=encoder))
 
@@ -195,7 +196,7 @@ class Workspace:
         return clips
 
     def _pretrain_key(self, clips: list[Clip]) -> str:
-        return digest(self.settings.pretrain, [clip.sha256 for clip in clips])
+        return digest(_deciding(self.settings.pretrain), [clip.sha256 for clip in clips])
 
     def _latest(self, stage: str) -> Run:
         run = self.catalog.latest_run(stage)
@@ -226,6 +227,11 @@ def run(
     The arguments are those of `Workspace`. Run it again to go on where it stopped.
     """
     return Workspace(workspace, recipe, overrides, **options).run(videos)
+
+
+def _deciding(settings: Training) -> Training:
+    """Leave out what does not change a training's result: where it runs, how often it saves and speaks."""
+    return settings.model_copy(update={"hardware": HardwareSettings(), "loop": LoopSettings()})
 
 
 def _class(video: Video) -> str:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from hashtag2action.data.augment import center_box
 from hashtag2action.data.clips import ClipDataset, ClipSample, Share, ViewPlan, clip_batches, clip_order
 from hashtag2action.errors import UserError
 
@@ -92,3 +94,10 @@ def test_only_bad_clips_end_with_their_names(tmp_path):
 def test_a_batch_that_does_not_divide_is_an_error():
     with pytest.raises(UserError, match="6 clips do not divide among 4 processes"):
         Share(6, 1, 0, 4)
+
+
+def test_central_crops_are_always_the_same(small_clips):
+    dataset = ClipDataset(small_clips, replace(PLAN, crop="center"), seed=0)
+    boxes = {box for epoch in range(3) for box in dataset[epoch, 0].boxes}
+    height, width = dataset[0, 0].frames.shape[1:3]
+    assert boxes == {center_box(width, height)}

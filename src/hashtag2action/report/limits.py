@@ -12,6 +12,8 @@ PAPER_CLIPS = 283_582
 PAPER_MIN_CLIP_S = 3.5
 NOTHING_LEARNT = 0.9  # a loss above this share of the mean's counts as hardly better
 
+BY_HEART_EPOCHS = 300  # more often than the paper's 200
+
 
 def limits(
     counts: Statistics,
@@ -97,6 +99,9 @@ def _of_training(
             "The reconstruction loss is that of the clips which the model trains on. It shows that training works, not "
             "that the representation carries over to other videos."
         )
+        seen = pretraining.summary.get("epochs")
+        if isinstance(seen, (int, float)) and seen >= BY_HEART_EPOCHS:
+            yield f"Each clip was seen {seen:,.0f} times, so much of what the model imagines it has learnt by heart."
     if finetuning is not None:
         yield from (f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in finetuning.notes)
 

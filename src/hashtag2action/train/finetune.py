@@ -35,6 +35,7 @@ from hashtag2action.train.labelled_rounds import (
 from hashtag2action.train.loop import Course, Hook, LoopResult, train
 from hashtag2action.train.optim import make_schedule, parameter_groups
 from hashtag2action.train.scoring import Context, top1_and_loss
+from hashtag2action.train.settings import HardwareSettings, LoopSettings
 from hashtag2action.train.split_file import write_split
 
 if TYPE_CHECKING:
@@ -287,7 +288,8 @@ def _check(split: Split, classes: Sequence[str]) -> None:
 def _begin(job: _Job) -> FinetuneSummary | None:
     """Check the folder, and return the summary where the run is finished."""
     parts = [[(item.path, item.label) for item in part] for part in (job.split.train, job.split.val, job.split.test)]
-    run = digest(job.settings, parts, job.classes, job.pretrained)
+    deciding = job.settings.model_copy(update={"hardware": HardwareSettings(), "loop": LoopSettings()})
+    run = digest(deciding, parts, job.classes, job.pretrained)
     about = job.folder / "settings.json"
     if about.exists():
         if json.loads(about.read_text(encoding="utf-8")).get("run") != run:

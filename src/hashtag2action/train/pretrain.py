@@ -6,18 +6,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hashtag2action.console import table
-from hashtag2action.data.augment import crop_resize, normalize
-from hashtag2action.data.clips import BadClip, ClipDataset, ClipSample, Share, ViewPlan, clip_batches
+from hashtag2action.data.clips import ClipDataset, Share, ViewPlan
 from hashtag2action.errors import UserError
 from hashtag2action.files import write_json
-from hashtag2action.models import VideoMAE, build_videomae, sample_masks, save_checkpoint
+from hashtag2action.models import VideoMAE, build_videomae, save_checkpoint
 from hashtag2action.models.patches import gather_patches, normalized_targets
 from hashtag2action.models.vit import Block
 from hashtag2action.settings import digest
@@ -26,7 +24,8 @@ from hashtag2action.train.device import launch, make_fabric, prepare_process
 from hashtag2action.train.loop import Course, Hook, LoopResult, train
 from hashtag2action.train.optim import Schedule, make_schedule, parameter_groups
 from hashtag2action.train.reconstruct import load_examples, reconstruct, save_sheet, save_strips
-from hashtag2action.train.settings import HardwareSettings, LoopSettings, MaskSettings, PretrainSettings
+from hashtag2action.train.settings import HardwareSettings, LoopSettings, PretrainSettings
+from hashtag2action.train.views import ViewRound, view_rounds
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -105,58 +104,6 @@ class PretrainObjective(nn.Module):
     def forward(self, video: Tensor, encoder_mask: Tensor, decoder_mask: Tensor) -> Tensor:
         """Return the mean loss of normalised views `(B, 3, T, H, W)`."""
         return self.model.loss(video, encoder_mask, decoder_mask)
-
-
-@dataclass(frozen=True)
-class ViewRound:
-    """The samples of one forward pass, cut and normalised on the device, with masks made there in batch."""
-
-    samples: list[ClipSample]
-    size: int
-    masks: tuple[Tensor, Tensor]
-
-    @property
-    def files(self) -> list[Path]:
-        """The clips' files."""
-        return [sample.path for sample in self.samples]
-
-    @property
-    def bad(self) -> list[BadClip]:
-        """Clips that were replaced."""
-        return [bad for sample in self.samples for bad in sample.bad]
-
-    def inputs(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Return views `(clips * views, 3, T, S, S)`, a clip's views side by side, and both masks.
-
-        Masks stay on the host: the model then knows their counts without waiting for the device.
-        """
-        views = []
-        for sample in self.samples:
-            frames = sample.frames.to(device, non_blocking=True)
-            views += [crop_resize(frames, box, self.size) for box in sample.boxes]
-        return normalize(torch.stack(views)), *self.masks
-
-
-def view_rounds(
-    dataset: ClipDataset,
-    share: Share,
-    mask: MaskSettings,
-    grid: tuple[int, int, int],
-    steps: int,
-    workers: int,
-    first: int,
-) -> Iterator[ViewRound]:
-    """Yield this process's rounds from step `first` on; a step's masks are drawn for its whole batch from (seed, step)."""
-    views, step = dataset.plan.views, first
-    rounds = clip_batches(dataset, share, first, steps, workers)
-    while step < steps:
-        generator = torch.Generator().manual_seed(_mask_seed(dataset.seed, step))
-        hidden, spared = sample_masks(share.batch * views, grid, **_mask_options(mask), generator=generator)
-        for turn in range(share.rounds):
-            rows = share.rows(turn)
-            mine = slice(rows.start * views, rows.stop * views)
-            yield ViewRound(next(rounds), dataset.plan.size, (hidden[mine], spared[mine]))
-        step += 1
 
 
 def build_model(settings: PretrainSettings) -> VideoMAE:
@@ -343,11 +290,3 @@ def _examples(dataset: ClipDataset, settings: PretrainSettings) -> tuple[list[st
     return load_examples(
         dataset.clips, settings.reconstruct_clips, model.frames, settings.sample.rate, model.image_size
     )
-
-
-def _mask_options(mask: MaskSettings) -> dict[str, Any]:
-    return mask.model_dump(exclude={"description"})
-
-
-def _mask_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
