@@ -8,7 +8,7 @@ demo: .venv/core
 	$(BIN)/h2a demo --workspace demo
 
 test: .venv/dev lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -21,6 +21,11 @@ def _folder(variable: str, default: str, what: str) -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest file, so that parallel workers end together."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+
+
 @pytest.fixture(scope="session")
 def shared_videos() -> Path:
     """Folder of test recordings that the project does not ship, described by its own README."""

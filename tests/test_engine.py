@@ -32,7 +32,7 @@ def behave(item: str) -> str:
     return item.upper()
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ENGINES])
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
     if request.param == "ray":
         needs_ray()
@@ -57,7 +57,6 @@ def test_a_fault_of_the_program_is_raised(engine: Engine) -> None:
         list(engine.map(behave, ["a", "fault"]))
 
 
-@pytest.mark.xdist_group("ray")
 def test_a_ray_node_of_ours_listens_on_loopback_alone() -> None:
     needs_ray()
     outcomes = make_engine("ray", 1).map(str.upper, ["a", "b"])

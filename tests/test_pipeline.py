@@ -19,8 +19,6 @@ from hashtag2action.catalog.store import Catalog
 from hashtag2action.demo import check_cuts
 from hashtag2action.engine import make_engine
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 SMALL = {
     "pretrain.optim.max_steps": 6,
     "pretrain.loop.save_every_steps": 2,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from hashtag2action.errors import UserError
 
-# Domain -> name. Their terms of service (read 2025) forbid downloading videos except where they themselves offer it.
+# Domain -> name. Their terms of service forbid downloading videos except where they themselves offer it.
 NO_DOWNLOAD = {
     "tiktok.com": "TikTok",
     "youtube.com": "YouTube",
