@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -68,6 +70,15 @@ def test_a_ray_node_of_ours_listens_on_loopback_alone() -> None:
     assert [outcome.result for outcome in outcomes] == ["B"]
     assert sockets
     assert {ip.removeprefix("::ffff:") for ip in sockets} <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_a_script_needs_no_guard(tmp_path: Path, from_file: bool) -> None:
+    script = "from hashtag2action.engine import make_engine as m\nprint([o.result for o in m('local', 1).map(str.upper, ['a'])])\n"
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, "script.py"] if from_file else [sys.executable, "-"]
+    done = subprocess.run(command, input=script, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("['A']\n", "")
 
 
 def test_work_is_taken_only_as_it_is_done() -> None:

@@ -8,12 +8,13 @@ program and is raised.
 from __future__ import annotations
 
 import enum
-import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Generic, Protocol, TypeVar
 
 from hashtag2action.errors import UserError
@@ -178,12 +179,33 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
         ) from error
 
 
+class _Worker(SpawnProcess):
+    """A process that does not run the caller's script again: what it is given to do lies in importable modules.
+
+    So a plain script or a session at the prompt may call the library without the usual guard around its main part.
+    """
+
+    @staticmethod
+    def _Popen(process: Any) -> Any:
+        main = vars(sys.modules["__main__"])
+        hidden: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+        main["__spec__"] = None
+        try:
+            return SpawnProcess._Popen(process)
+        finally:
+            main.update(hidden)
+
+
+class _Context(SpawnContext):
+    Process = _Worker
+
+
 def _pool(workers: int, memory_mb: int) -> Any:
     from pebble import ProcessPool
 
     return ProcessPool(
         max_workers=workers,
-        context=multiprocessing.get_context("spawn"),
+        context=_Context(),
         initializer=_start_worker,
         initargs=[memory_mb],
     )
