@@ -15,6 +15,7 @@ from concurrent import futures
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from hashtag2action.errors import UserError
@@ -107,6 +108,8 @@ class RayEngine:
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
         """Yield an outcome for each item as it finishes."""
+        if self.address is not None and (Path.home() / ".ray" / "auth_token").is_file():
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's servers ask for it, its clients do not offer it
         if self.address is None:
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a node of its own, on loopback alone
         try:
