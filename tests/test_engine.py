@@ -61,6 +61,8 @@ def test_a_fault_of_the_program_is_raised(engine: Engine) -> None:
 
 def test_a_ray_node_of_ours_listens_on_loopback_alone() -> None:
     needs_ray()
+    import ray  # noqa: F401  # as a program that uses Ray itself has done long before
+
     outcomes = make_engine("ray", 1).map(str.upper, ["a", "b"])
     next(outcomes)
     family = psutil.Process().children(recursive=True)

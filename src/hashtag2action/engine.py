@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -110,8 +111,6 @@ class RayEngine:
         """Yield an outcome for each item as it finishes."""
         if self.address is not None and (Path.home() / ".ray" / "auth_token").is_file():
             os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's servers ask for it, its clients do not offer it
-        if self.address is None:
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a node of its own, on loopback alone
         try:
             import ray
         except ImportError as error:
@@ -172,7 +171,8 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
     """Join the cluster at `address`, or start one on this machine."""
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        ray.init(num_cpus=workers or _cores(), include_dashboard=False, **quiet)
+        with _on_loopback():
+            ray.init(num_cpus=workers or _cores(), include_dashboard=False, **quiet)
         return
     try:
         ray.init(address=address, **quiet)
@@ -180,6 +180,24 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
         raise UserError(
             f"--ray-address {address}: no Ray cluster answers there; start one or leave the option out"
         ) from error
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Have a node that Ray starts listen on loopback alone, as it does of itself on macOS and Windows.
+
+    Ray reads the variable when it is imported, which may be long past, and its processes when they start.
+    """
+    from ray._private import ray_constants
+
+    variable, cluster = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    before = os.environ.get(variable)
+    os.environ[variable], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = cluster
+        os.environ.pop(variable) if before is None else os.environ.update({variable: before})
 
 
 class _Worker(SpawnProcess):

@@ -13,9 +13,9 @@ from fake_platform import KEY, SECRET, FakePlatform, Faults
 from typer.testing import CliRunner, Result
 from virtual_clock import VirtualClock
 
-from hashtag2action import collect_cli, hashtags_cli
 from hashtag2action.catalog.posts import tag_yields
 from hashtag2action.catalog.store import Catalog
+from hashtag2action.cli import collect, hashtags
 
 TINY = [
     "pretrain.optim.max_steps=2", "pretrain.loop.save_every_steps=2", "finetune.optim.max_steps=2",
@@ -43,7 +43,7 @@ def test_from_hashtags_to_a_trained_model(tmp_path: Path, shared_videos: Path, m
     )
     (tmp_path / "list.txt").write_text("playing piano\nwaltz\ntango\n")
 
-    h2a(hashtags_cli.app, "choose", "-o", chosen, "--list", tmp_path / "list.txt", "--views", tmp_path / "views.csv",
+    h2a(hashtags.app, "choose", "-o", chosen, "--list", tmp_path / "list.txt", "--views", tmp_path / "views.csv",
         "--set", "unknown_views=drop", "--set", "datasets=[]")  # fmt: skip
     with chosen.open() as file:
         decisions = {row["tag"]: row["decision"] for row in csv.DictReader(file)}
@@ -59,23 +59,23 @@ def test_from_hashtags_to_a_trained_model(tmp_path: Path, shared_videos: Path, m
     ) as fake:
         fake.latency_s = 0.0
         arguments += ["--api-url", fake.url, "--set", "settle_s=0", "--set", "retry_s=0.1"]
-        assert "requests" in h2a(collect_cli.app, "tiktok", *arguments, "--plan").output
+        assert "requests" in h2a(collect.app, "tiktok", *arguments, "--plan").output
         assert fake.requests == 0
-        h2a(collect_cli.app, "tiktok", *arguments, "--json", tmp_path / "harvest.json")
+        h2a(collect.app, "tiktok", *arguments, "--json", tmp_path / "harvest.json")
         assert json.loads((tmp_path / "harvest.json").read_text())["complete"] == 2
 
-        refused = CliRunner().invoke(collect_cli.app, ["download", "-w", str(work)])
+        refused = CliRunner().invoke(collect.app, ["download", "-w", str(work)])
         assert "--i-have-permission" in str(refused.exception)
         fetched = ["download", "-w", work, "--url", fake.url + "/videos/{id}.mp4", "--json", tmp_path / "download.json"]
-        assert h2a(collect_cli.app, *fetched).exit_code == 0
+        assert h2a(collect.app, *fetched).exit_code == 0
         assert json.loads((tmp_path / "download.json").read_text())["refused"] > 0, "loopback without --allow-private"
 
     with FakePlatform(clock, ["piano", "waltz"], 8, today - timedelta(days=30), today, files=clips) as fake:
         catalog = Catalog(work)
         fetched[4] = fake.url + "/videos/{id}.mp4"
-        h2a(collect_cli.app, *fetched, "--allow-private")
+        h2a(collect.app, *fetched, "--allow-private")
         assert json.loads((tmp_path / "download.json").read_text())["wanted"] == 0
-        h2a(collect_cli.app, *fetched, "--allow-private", "--again")
+        h2a(collect.app, *fetched, "--allow-private", "--again")
     done = json.loads((tmp_path / "download.json").read_text())
     assert done["fetched"] == done["listed"] == done["probed"] > 10
 
@@ -86,5 +86,5 @@ def test_from_hashtags_to_a_trained_model(tmp_path: Path, shared_videos: Path, m
     assert (work / "report" / "index.html").is_file()
 
     assert sum(row.decided for row in tag_yields(catalog)) >= done["fetched"]
-    assert "Plan" in h2a(hashtags_cli.app, "budget", "-w", work, "-n", 20).output
-    assert "posts" in h2a(collect_cli.app, "status", "-w", work).output
+    assert "Plan" in h2a(hashtags.app, "budget", "-w", work, "-n", 20).output
+    assert "posts" in h2a(collect.app, "status", "-w", work).output

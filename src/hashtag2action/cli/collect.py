@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hashtag2action.cli.common import show
+from hashtag2action.cli.options import CatalogUrl, Folder, Json, Set
 from hashtag2action.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Collect posts and their videos.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option("--workspace", "-w", help="Folder that holds catalog, videos, clips and runs.")]
-CatalogUrl = Annotated[
-    str | None, typer.Option("--catalog", help="Database URL, in place of the workspace's SQLite file.")
-]
-Set = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change one setting: KEY=VALUE. May be repeated.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file, for machines.")]
 Secrets = Annotated[Path | None, typer.Option("--credentials", help="File of mode 600 with client key and secret.")]
 ApiUrl = Annotated[str, typer.Option("--api-url", help="The platform's address.")]
 Private = Annotated[
@@ -71,7 +66,7 @@ def tiktok(
     ledger, clock = Ledger(_open(workspace, catalog)), SystemClock()
     needed = harvests.plan(ledger, wanted, settings, clock.now())
     if plan:
-        _show("Least needed", asdict(needed), json)
+        show("Least needed", asdict(needed), json)
         return
     api = _connect(credentials, api_url)
     with harvests.only_one(workspace), progress() as bar:
@@ -81,7 +76,7 @@ def tiktok(
             bar.update(task, advance=new, note=f"#{hashtag}")
 
         result = harvests.harvest(ledger, api, wanted, settings, clock, wait=wait, budget=requests, on_page=on_page)
-    _show("Harvested", asdict(result), json)
+    show("Harvested", asdict(result), json)
 
 
 @app.command()
@@ -103,13 +98,13 @@ def files(
 
     opened = _open(workspace, catalog)
     if source.is_dir():
-        _show("Entered", add_folder(opened, source), json)
+        show("Entered", add_folder(opened, source), json)
         return
     result = add_manifest(opened, source)
     if not download:
-        _show("Entered", result, json)
+        show("Entered", result, json)
         return
-    _show("Entered", result, None)
+    show("Entered", result, None)
     _download(opened, None, None, ytdlp, None, allow_private, permission, overrides, json)
 
 
@@ -156,9 +151,9 @@ def refresh(
         ids = gone.read_text(encoding="utf-8").split() if gone.is_file() else None
         if ids is None:
             raise UserError(f"{gone}: no such file; write one id a line")
-        _show("Marked", {"vanished": mark_checked(ledger.catalog, ledger.platform, ids, set(ids), clock.now())}, json)
+        show("Marked", {"vanished": mark_checked(ledger.catalog, ledger.platform, ids, set(ids), clock.now())}, json)
         return
-    _show("Refreshed", asdict(compliance.refresh(ledger, _connect(credentials, api_url), clock, days=days)), json)
+    show("Refreshed", asdict(compliance.refresh(ledger, _connect(credentials, api_url), clock, days=days)), json)
 
 
 @app.command()
@@ -171,7 +166,7 @@ def export(
     """Write all posts to a CSV; users have pseudonyms."""
     from hashtag2action.collect.export import export_posts
 
-    _show(
+    show(
         "Exported", {"posts": export_posts(_existing(workspace, catalog), out, usernames=usernames), "file": out}, None
     )
 
@@ -181,7 +176,7 @@ def status(workspace: Folder, json: Json = None, catalog: CatalogUrl = None) -> 
     """Count searches, requests, downloads and failures."""
     from hashtag2action.collect.sources import describe_collection
 
-    _show("Collection", describe_collection(_existing(workspace, catalog)), json)
+    show("Collection", describe_collection(_existing(workspace, catalog)), json)
 
 
 def forget(
@@ -207,7 +202,7 @@ def forget(
     else:
         gone = forgets.forget_video(opened, target, now)
     rows = asdict(gone) | {"files": len(gone.files), "removed": list(gone.files), "outside": list(gone.outside)}
-    _show(
+    show(
         "Forgotten",
         {name: value for name, value in rows.items() if name != "seen_by"} | {"seen_by": gone.seen_by},
         json,
@@ -246,7 +241,7 @@ def _download(
         DownloadSettings, "collect", None, {"allow_private": True} if allow_private else {}, overrides or []
     )
     tags = read_hashtags(hashtags) if hashtags is not None else None
-    _show(
+    show(
         "Downloaded",
         fetch_files(
             catalog, settings, hashtags=tags, limit=limit, ytdlp=ytdlp, url=url, permission=permission, again=again
@@ -276,18 +271,3 @@ def _existing(workspace: Path, url: str | None) -> Catalog:
     if not workspace.is_dir():
         raise UserError(f"{workspace}: no such workspace; begin with `h2a collect tiktok` or `h2a collect files`")
     return _open(workspace, url)
-
-
-def _show(title: str, result: Mapping[str, Any], json: Path | None) -> None:
-    from hashtag2action.console import table
-    from hashtag2action.files import write_json
-
-    flat: dict[str, Any] = {}
-    for name, value in result.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}: {key}": number for key, number in value.items()}
-        elif value is not None and not isinstance(value, (list, tuple)):
-            flat[name.replace("_", " ")] = value
-    table(title, flat)
-    if json is not None:
-        write_json(json, result)

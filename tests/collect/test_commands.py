@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hashtag2action import collect_cli
+from hashtag2action.cli import collect
 from hashtag2action.collect.harvest import only_one
 from hashtag2action.collect.lists import read_budget, read_hashtags
 from hashtag2action.errors import UserError
@@ -25,7 +25,7 @@ HOSTILE = [
 
 
 def run(*arguments: object) -> str:
-    result = CliRunner().invoke(collect_cli.app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(collect.app, [str(argument) for argument in arguments])
     if result.exception is not None:
         raise result.exception
     return result.output

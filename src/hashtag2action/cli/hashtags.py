@@ -8,13 +8,11 @@ from typing import Annotated
 
 import typer
 
+from hashtag2action.cli.options import CatalogUrl, Set
+
 app = typer.Typer(help="Choose hashtags, and divide requests among them.", no_args_is_help=True)
 
 Workspace = Annotated[Path | None, typer.Option("--workspace", "-w", help="Workspace whose metadata add evidence.")]
-CatalogUrl = Annotated[
-    str | None, typer.Option("--catalog", help="Database URL, in place of the workspace's SQLite file.")
-]
-Set = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change one setting: KEY=VALUE. May be repeated.")]
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""What the paper measures: how much data is enough, which data is better."""
