@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from backends import OpenCatalog
 
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.catalog.statistics import DURATION_BINS, HashtagCount, describe, examples, titles
@@ -17,10 +18,9 @@ REJECTS = [Reason.DUPLICATE, Reason.SCENE_TOO_SHORT, Reason.UNREADABLE, Reason.T
 EDGES_S = [0.4, 3.499, 3.5, 4.999, 5.0, 9.999, 10.0, 61.0]
 
 
-def filled(folder: Path, seed: int, videos: int) -> Catalog:
-    """A catalog of videos with random hashtags, decisions and scene lengths (the bins' edges among them)."""
+def filled(catalog: Catalog, seed: int, videos: int) -> Catalog:
+    """Fill a catalog with videos with random hashtags, decisions and scene lengths (the bins' edges among them)."""
     choose = random.Random(seed)
-    catalog = Catalog(folder)
     tags = ["dance", "yoga", "跳舞", "<b>sax</b>", "mopping"]
     catalog.register(
         Entry(Path(f"/videos/{number}.mp4"), tuple(choose.sample(tags, choose.randrange(4))), title=f"title {number}")
@@ -44,8 +44,8 @@ def filled(folder: Path, seed: int, videos: int) -> Catalog:
 
 
 @pytest.mark.parametrize(("seed", "videos"), [(0, 0), (1, 1), (2, 60), (3, 200)])
-def test_counts_equal_a_plain_count(tmp_path: Path, seed: int, videos: int) -> None:
-    catalog = filled(tmp_path, seed, videos)
+def test_counts_equal_a_plain_count(tmp_path: Path, open_catalog: OpenCatalog, seed: int, videos: int) -> None:
+    catalog = filled(open_catalog(tmp_path), seed, videos)
     rows, found = catalog.videos(), describe(catalog)
     decisions = Counter(row.decision for row in rows)
     assert (found.videos, found.accepted, found.review, found.rejected, found.pending) == (
@@ -74,15 +74,15 @@ def test_counts_equal_a_plain_count(tmp_path: Path, seed: int, videos: int) -> N
     assert found.source_s == pytest.approx(sum(row.duration_s or 0 for row in rows))
 
 
-def test_count_ranges_hold_every_hashtag_once(tmp_path: Path) -> None:
+def test_count_ranges_hold_every_hashtag_once(tmp_path: Path, open_catalog: OpenCatalog) -> None:
     counts = (0, 199, 200, 399, 735, 800, 938)
     hashtags = tuple(HashtagCount(f"tag{kept}", 1000, kept, 0) for kept in counts)
-    ranges = replace(describe(Catalog(tmp_path)), hashtags=hashtags).count_ranges()
+    ranges = replace(describe(open_catalog(tmp_path)), hashtags=hashtags).count_ranges()
     assert ranges == {"under 200": 2, "200-400": 2, "400-600": 0, "600-800": 1, "800+": 2}
 
 
-def test_examples_cover_hashtags_and_stay_the_same(tmp_path: Path) -> None:
-    catalog = filled(tmp_path, seed=4, videos=150)
+def test_examples_cover_hashtags_and_stay_the_same(tmp_path: Path, open_catalog: OpenCatalog) -> None:
+    catalog = filled(open_catalog(tmp_path), seed=4, videos=150)
     chosen = examples(catalog, Decision.ACCEPTED, 6)
     assert [row.id for row in chosen] == [row.id for row in examples(catalog, Decision.ACCEPTED, 6)]
     assert {row.decision for row in chosen} == {"accepted"}
@@ -93,8 +93,8 @@ def test_examples_cover_hashtags_and_stay_the_same(tmp_path: Path) -> None:
     assert examples(catalog, Decision.REVIEW, 0) == []
 
 
-def test_titles_by_clip(tmp_path: Path) -> None:
-    catalog = filled(tmp_path, seed=5, videos=30)
+def test_titles_by_clip(tmp_path: Path, open_catalog: OpenCatalog) -> None:
+    catalog = filled(open_catalog(tmp_path), seed=5, videos=30)
     clips = catalog.clips()
     assert titles(catalog, [clip.path for clip in clips] + ["clips/none.mp4"]) == {
         clip.path: clip.video.title for clip in clips

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hashtag2action.catalog.posts import TagYield
+from hashtag2action.catalog.yields import TagYield
 from hashtag2action.hashtags.budget import Arm, allocate, plan_requests, write_plan
 from hashtag2action.hashtags.settings import BudgetSettings
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from hashtag2action.catalog.harvest import Harvest, Post
-from hashtag2action.catalog.posts import NewPost, add_posts, create_tables, daily_views, tag_yields
+from hashtag2action.catalog.posts import NewPost, add_posts, create_tables, daily_views
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.catalog.store import Catalog, Entry
 from hashtag2action.catalog.tombstones import Pseudonyms
+from hashtag2action.catalog.yields import tag_yields
 from hashtag2action.hashtags.choose import choose
 from hashtag2action.hashtags.selection import DROP, KEEP, REPLACE, REVIEW, read_choices
 from hashtag2action.hashtags.settings import HashtagSettings
@@ -99,7 +100,7 @@ def test_yields_count_what_became_of_the_videos(catalog: Catalog) -> None:
         yoga = [post for post in posts if post.view_count > 15_000 and post.view_count < 61_000][:4]
         for post, video in zip(yoga, catalog.videos(), strict=True):
             post.video_id = video.id
-    [row] = tag_yields(catalog)
+    [row] = tag_yields(catalog, searched=True)
     assert (row.seen, row.requests, row.complete) == (120, 2, False)
     assert row.decided == row.kept + row.review + row.duplicates + row.poor == 4
     assert (row.kept, row.people, row.review, row.duplicates, row.poor) == (1, 1, 1, 1, 1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from hashtag2action.media.container import MediaError
-from hashtag2action.media.decode import open_frames, read_frames
+from hashtag2action.media.container import MediaError, open_video, video_stream
+from hashtag2action.media.decode import open_frames, pick, read_frames
+from hashtag2action.media.frames import decode
 
 FILES = {
     "shots/delayed_start.mp4": 0,
@@ -94,3 +96,25 @@ def test_what_is_no_video_says_so(shared_videos, tmp_path):
         read_frames(cut, [29])
     with pytest.raises(MediaError, match="truncated"):
         read_frames(shared_videos / "signs/000.mp4", [30])
+
+
+@pytest.mark.parametrize("name", ["goldeneye-vfr-drop3.mp4", "delayed_start.mp4", "issue-195-aspect-ratio.mp4"])
+@pytest.mark.parametrize("stamped", [True, False])
+def test_picked_frames_are_the_same_with_and_without_seeking(name: str, stamped: bool, shared_videos: Path) -> None:
+    path = shared_videos / "shots" / name
+    with open_video(path) as container:
+        frames = list(itertools.islice(decode(container, video_stream(container)), 260))
+    stamps = [frame.pts if stamped else None for frame in frames]
+    keys = [index for index, frame in enumerate(frames) if frame.key_frame]
+    first = len(frames) - 10
+    wanted = {index: bytes(frames[index].planes[0]) for index in range(first, len(frames))}
+    assert {i: bytes(f.planes[0]) for i, f in pick(path, stamps, keys, range(first, len(frames)))} == wanted
+    few = [2, first, first + 5]
+    assert {i: bytes(f.planes[0]) for i, f in pick(path, stamps, keys, few)} == {
+        i: bytes(frames[i].planes[0]) for i in few
+    }
+
+
+def test_picking_from_a_lost_file(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="missing"):
+        list(pick(tmp_path / "gone.mp4", [0, 1], [0], [0, 1]))

@@ -1,31 +1,13 @@
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from hashtag2action.media.container import MediaError, open_video, video_stream
-from hashtag2action.media.frames import decode, pick, pixels, span, upright_rgb
-
-
-@pytest.mark.parametrize("name", ["goldeneye-vfr-drop3.mp4", "delayed_start.mp4", "issue-195-aspect-ratio.mp4"])
-@pytest.mark.parametrize("stamped", [True, False])
-def test_a_span_is_the_same_with_and_without_seeking(name: str, stamped: bool, shared_videos: Path) -> None:
-    path = shared_videos / "shots" / name
-    with open_video(path) as container:
-        frames = list(itertools.islice(decode(container, video_stream(container)), 260))
-    stamps = [frame.pts if stamped else None for frame in frames]
-    keys = [index for index, frame in enumerate(frames) if frame.key_frame]
-    first = len(frames) - 10
-    wanted = {index: bytes(frames[index].planes[0]) for index in range(first, len(frames))}
-    assert {i: bytes(f.planes[0]) for i, f in span(path, stamps, first, len(frames))} == wanted
-    few = [2, first, first + 5]
-    assert {i: bytes(f.planes[0]) for i, f in pick(path, stamps, keys, few)} == {
-        i: bytes(frames[i].planes[0]) for i in few
-    }
+from hashtag2action.media.container import open_video, video_stream
+from hashtag2action.media.frames import decode, pixels, upright_rgb
 
 
 def test_a_damaged_packet_costs_itself(shared_videos: Path, tmp_path: Path) -> None:
@@ -36,11 +18,6 @@ def test_a_damaged_packet_costs_itself(shared_videos: Path, tmp_path: Path) -> N
     path.write_bytes(content)
     with open_video(path) as container:
         assert 15 <= sum(1 for _ in decode(container, video_stream(container))) <= 24
-
-
-def test_a_span_of_a_lost_file(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="missing"):
-        list(span(tmp_path / "gone.mp4", [0, 1], 0, 2))
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])

@@ -6,6 +6,7 @@ They live in the same database as `catalog.schema`; `catalog.ledger` reads and w
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
@@ -20,7 +21,7 @@ class SearchState(str, enum.Enum):
     OPEN = "open"
     DONE = "done"  # the platform says that there is no more
     SPLIT = "split"  # the platform fails on the whole window; two halves took its place
-    FAILED = "failed"  # the platform fails on a single day
+    FAILED = "failed"  # the platform fails on a single day: its posts cannot be had
 
 
 class DownloadState(str, enum.Enum):
@@ -102,6 +103,12 @@ class Search(Base):
     used_at: Mapped[float] = mapped_column(default=0.0)
     faults: Mapped[int] = mapped_column(default=0)  # in a row
     fault: Mapped[str | None] = mapped_column(String(32))
+
+    @property
+    def days(self) -> int:
+        """How many days lie between its two dates, 0 to 30."""
+        start, end = (datetime.strptime(text, "%Y%m%d") for text in (self.start_date, self.end_date))
+        return (end - start).days
 
 
 class Page(Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,8 +13,20 @@ from hashtag2action.catalog.harvest import Harvest, Page, Quota, Search, SearchS
 from hashtag2action.catalog.posts import NewPost, add_posts, create_tables
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms
+from hashtag2action.catalog.windows import (
+    add,
+    add_newer,
+    as_date,
+    as_text,
+    brought,
+    exhausted,
+    fails_for,
+    halve,
+    ready_longest,
+)
 
 EMPTY = "empty_page"  # noted as a search's fault, since a platform may promise more and deliver nothing
+HASHTAGS_AGREE = 2  # that a window fails, before it is cut for others without asking
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,15 @@ class Progress:
     complete: bool
 
 
+@dataclass(frozen=True)
+class Unreachable:
+    """A day on which the platform fails for a hashtag, however small the window: its posts cannot be had."""
+
+    hashtag: str
+    start: str  # YYYYMMDD
+    end: str  # the day after; as with all windows, it is not documented whether it counts
+
+
 class Ledger:
     """The searches and quotas of one platform in a catalog. All times are seconds since 1970, all days are UTC."""
 
@@ -50,8 +71,11 @@ class Ledger:
 
     # Searches
 
-    def want(self, hashtags: Mapping[str, int], start: date, end: date) -> None:
-        """Note how many posts of each hashtag are wanted, between two dates; what was found before counts."""
+    def want(self, hashtags: Mapping[str, int], start: date, end: date, window_days: int = 30) -> None:
+        """Note how many posts of each hashtag are wanted, between two dates; what was found before counts.
+
+        Dates before or after those that a hashtag was searched for are added to them.
+        """
         with self.catalog.session() as session:
             known = {
                 row.hashtag: row for row in session.scalars(sa.select(Harvest).where(Harvest.platform == self.platform))
@@ -64,13 +88,46 @@ class Ledger:
                         hashtag=hashtag,
                         found=0,
                         requests=0,
-                        next_end=_text(end),
-                        oldest=_text(start),
+                        next_end=as_text(end),
+                        oldest=as_text(start),
                     )
                     session.add(row)
-                row.wanted, row.oldest = wanted, min(row.oldest, _text(start))
+                row.wanted, row.oldest = wanted, min(row.oldest, as_text(start))
                 session.flush()
-                row.complete = row.found >= wanted or _exhausted(session, row)
+                add_newer(session, row, end, window_days)
+                row.complete = row.found >= wanted or exhausted(session, row)
+
+    def try_again(self, hashtags: Iterable[str]) -> int:
+        """Let windows on which the platform has failed be asked for once more; return how many there are."""
+        mine = sa.select(Harvest.id).where(Harvest.platform == self.platform, Harvest.hashtag.in_(list(hashtags)))
+        with self.catalog.session() as session:
+            failed = list(
+                session.scalars(
+                    sa.select(Search).where(Search.harvest_id.in_(mine), Search.state == SearchState.FAILED.value)
+                )
+            )
+            for search in failed:
+                search.state, search.faults, search.fault, search.ready_at = SearchState.OPEN.value, 0, None, 0.0
+                harvest = session.get_one(Harvest, search.harvest_id)
+                harvest.complete = harvest.found >= harvest.wanted
+        return len(failed)
+
+    def unreachable(self) -> list[Unreachable]:
+        """Return the days that no window could bring, by hashtag and date."""
+        query = (
+            sa.select(Harvest.hashtag, Search)
+            .join(Search, Search.harvest_id == Harvest.id)
+            .where(Harvest.platform == self.platform, Search.state == SearchState.FAILED.value)
+            .where(Search.start_date != Search.end_date)
+            .order_by(Harvest.hashtag, Search.start_date)
+        )
+        with self.catalog.session() as session:
+            rows = [(hashtag, search) for hashtag, search in session.execute(query)]
+            return [
+                Unreachable(hashtag, search.start_date, search.end_date)
+                for hashtag, search in rows
+                if not brought(session, search.harvest_id, search.start_date)
+            ]
 
     def progress(self) -> list[Progress]:
         """Return where every hashtag stands, by name."""
@@ -81,31 +138,32 @@ class Ledger:
     def next_search(self, hashtags: Iterable[str] | None, open_at_once: int, window_days: int) -> Search | None:
         """Return the search of one of `hashtags` (None: of any) that has been ready longest; None when nothing is left.
 
-        Windows are opened from the newest date back, at most `open_at_once` of them at a time.
+        Windows are opened from the newest date back, one at a time for each hashtag and for at most `open_at_once` of
+        them. A window that fails for other hashtags is cut in halves before it is asked for.
         """
         unfinished = (Harvest.platform == self.platform) & Harvest.complete.is_(False)
         if hashtags is not None:
             unfinished &= Harvest.hashtag.in_(list(hashtags))
         with self.catalog.session() as session:
-            opened = (
-                sa.select(Search)
-                .join(Harvest, Harvest.id == Search.harvest_id)
-                .where(unfinished, Search.state == SearchState.OPEN.value)
-                .order_by(Search.ready_at, Search.used_at, Search.id)
-            )
-            searches = list(session.scalars(opened.limit(open_at_once)))
-            if len(searches) < open_at_once:
-                busy = sa.select(Search.harvest_id).where(Search.state == SearchState.OPEN.value)
-                waiting = session.scalar(
-                    sa.select(Harvest).where(unfinished, Harvest.id.not_in(busy)).order_by(Harvest.id).limit(1)
-                )
-                if waiting is not None and (search := _open_window(session, waiting, window_days)) is not None:
+            while True:
+                search = ready_longest(session, unfinished, open_at_once, window_days)
+                if search is None or search.used_at or search.days <= 1:
                     return search
-                if waiting is not None:
-                    waiting.complete = True
-                    session.flush()
-                    return self.next_search(hashtags, open_at_once, window_days) if not searches else searches[0]
-            return searches[0] if searches else None
+                if fails_for(session, search) < HASHTAGS_AGREE:
+                    return search
+                halve(session, search)
+                session.flush()
+
+    def is_suspect(self, search: Search) -> bool:
+        """Whether the platform failed on a longer window around it, or fails on the same one for another hashtag."""
+        around = sa.select(Search.id).where(
+            Search.harvest_id == search.harvest_id,
+            Search.state == SearchState.SPLIT.value,
+            Search.start_date <= search.start_date,
+            Search.end_date >= search.end_date,
+        )
+        with self.catalog.session() as session:
+            return session.scalar(around.limit(1)) is not None or fails_for(session, search) > 0
 
     def hashtag_of(self, search: Search) -> str:
         """Return the hashtag that a search is for."""
@@ -134,7 +192,7 @@ class Ledger:
             )  # fmt: skip
             harvest.found += new
             session.flush()
-            harvest.complete = harvest.found >= harvest.wanted or _exhausted(session, harvest)
+            harvest.complete = harvest.found >= harvest.wanted or exhausted(session, harvest)
             self._settle(session, day, answer.received - reserved)
         return new
 
@@ -154,17 +212,21 @@ class Ledger:
                 self._move(session, search, search_id=None, cursor=0, restarts=search.restarts + 1)
 
     def give_up(self, search: Search) -> None:
-        """Replace a window on which the platform fails by its two halves; one begun, or a single day, is noted as failed."""
-        start, end = _date(search.start_date), _date(search.end_date)
+        """Replace a window on which the platform fails by its two halves; a single day is noted as failed.
+
+        That day is asked for once more as a window that begins and ends with it, since the window that ends with the
+        day after may have failed for that one.
+        """
         with self.catalog.session() as session:
-            if search.cursor or (end - start).days <= 1:
-                self._move(session, search, state=SearchState.FAILED.value)
+            if search.days > 1:
+                halve(session, session.get_one(Search, search.id))
             else:
-                self._move(session, search, state=SearchState.SPLIT.value)
-                _add_halves(session, search.harvest_id, start, end)
+                self._move(session, search, state=SearchState.FAILED.value)
+                if search.days == 1:
+                    add(session, search.harvest_id, as_date(search.start_date), as_date(search.start_date))
             session.flush()
             harvest = session.get_one(Harvest, search.harvest_id)
-            harvest.complete = harvest.found >= harvest.wanted or _exhausted(session, harvest)
+            harvest.complete = harvest.found >= harvest.wanted or exhausted(session, harvest)
 
     # Quotas
 
@@ -212,56 +274,3 @@ class Ledger:
         session.execute(sa.update(Search).where(Search.id == search.id).values(**columns))
         for name, value in columns.items():
             sa.orm.attributes.set_committed_value(search, name, value)
-
-
-def _open_window(session: Session, harvest: Harvest, window_days: int) -> Search | None:
-    """Add the harvest's next window; None past the oldest date.
-
-    Neighbouring windows share a day: whether the platform counts the last day of a window in is not documented.
-    """
-    end, oldest = _date(harvest.next_end), _date(harvest.oldest)
-    if end <= oldest:
-        return None
-    start = max(oldest, end - timedelta(days=window_days))
-    harvest.next_end = _text(start)
-    return _add_searches(session, harvest.id, start, end)[0]
-
-
-def _add_searches(session: Session, harvest_id: int, start: date, end: date) -> list[Search]:
-    """Add a search of a window, or of its halves where the platform has failed on these dates before."""
-    failed = sa.select(Search.id).where(
-        Search.start_date == _text(start), Search.end_date == _text(end), Search.state == SearchState.SPLIT.value
-    )
-    if session.scalar(failed.limit(1)) is not None:
-        return _add_halves(session, harvest_id, start, end)
-    search = _new_search(harvest_id, start, end)
-    session.add(search)
-    session.flush()
-    return [search]
-
-
-def _add_halves(session: Session, harvest_id: int, start: date, end: date) -> list[Search]:
-    middle = start + (end - start) // 2
-    return _add_searches(session, harvest_id, middle, end) + _add_searches(session, harvest_id, start, middle)
-
-
-def _new_search(harvest_id: int, start: date, end: date) -> Search:
-    return Search(
-        harvest_id=harvest_id, start_date=_text(start), end_date=_text(end), state=SearchState.OPEN.value,
-        cursor=0, restarts=0, ready_at=0.0, used_at=0.0, faults=0,
-    )  # fmt: skip
-
-
-def _exhausted(session: Session, harvest: Harvest) -> bool:
-    if harvest.next_end > harvest.oldest:
-        return False
-    query = sa.select(Search.id).where(Search.harvest_id == harvest.id, Search.state == SearchState.OPEN.value)
-    return session.scalar(query.limit(1)) is None
-
-
-def _text(day: date) -> str:
-    return f"{day:%Y%m%d}"
-
-
-def _date(text: str) -> date:
-    return date(int(text[:4]), int(text[4:6]), int(text[6:]))

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from hashtag2action.catalog.harvest import TABLES, Harvest, Post, PostHashtag
-from hashtag2action.catalog.schema import Base, Decision, Video
+from hashtag2action.catalog.harvest import TABLES, Post, PostHashtag
+from hashtag2action.catalog.schema import Base, Video
 from hashtag2action.catalog.store import BATCH, Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms, forgotten
 
@@ -32,22 +32,6 @@ class NewPost:
     licence: str | None = None
     origin: str | None = None
     raw: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TagYield:
-    """What the videos of one hashtag have given so far; the signals for spending the next requests."""
-
-    hashtag: str
-    requests: int  # spent on it
-    seen: int  # posts found by searching for it
-    decided: int  # of their videos, those that curation has decided
-    kept: int  # accepted
-    people: int  # accepted since enough frames show a person
-    review: int
-    duplicates: int
-    poor: int  # unreadable, too short, still, too large
-    complete: bool  # nothing is left to ask for
 
 
 def create_tables(catalog: Catalog) -> None:
@@ -189,48 +173,6 @@ def daily_views(catalog: Catalog, hashtag: str) -> list[tuple[int, int]]:
     )
     with catalog.session() as session:
         return sorted((int(number or 0), int(views or 0)) for number, views in session.execute(query))
-
-
-_POOR = (
-    "unreadable",
-    "truncated",
-    "empty",
-    "still_image",
-    "too_large",
-    "scene_too_short",
-    "timeout",
-    "crashed",
-    "out_of_memory",
-)
-
-
-def tag_yields(catalog: Catalog) -> list[TagYield]:
-    """Return what every searched hashtag has given so far, by name."""
-
-    def where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-        return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
-
-    query = (
-        sa.select(
-            Harvest.hashtag,
-            Harvest.requests,
-            sa.func.count(PostHashtag.post_id),
-            where(Video.decision.in_([Decision.ACCEPTED.value, Decision.REVIEW.value, Decision.REJECTED.value])),
-            where(Video.decision == Decision.ACCEPTED.value),
-            where((Video.decision == Decision.ACCEPTED.value) & (Video.reason == "person")),
-            where(Video.decision == Decision.REVIEW.value),
-            where(Video.reason == "duplicate"),
-            where(Video.reason.in_(_POOR)),
-            Harvest.complete,
-        )
-        .outerjoin(PostHashtag, (PostHashtag.hashtag == Harvest.hashtag) & PostHashtag.found)
-        .outerjoin(Post, Post.id == PostHashtag.post_id)
-        .outerjoin(Video, Video.id == Post.video_id)
-        .group_by(Harvest.id)
-        .order_by(Harvest.hashtag)
-    )
-    with catalog.session() as session:
-        return [TagYield(*values) for values in map(tuple, session.execute(query))]
 
 
 def _not_forgotten(session: Session, pseudonyms: Pseudonyms, platform: str, posts: Sequence[NewPost]) -> list[NewPost]:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from hashtag2action.catalog.text import PathText
+
 
 class Decision(str, enum.Enum):
     """What became of a video."""
@@ -28,9 +30,20 @@ class Reason(str, enum.Enum):
     EMPTY = "empty"  # no bytes, or no video frames
     STILL_IMAGE = "still_image"  # a single frame
     TOO_LARGE = "too_large"  # more pixels, bytes or hours than the settings allow
+    LOW_QUALITY = "low_quality"  # breaks a limit that the settings put on quality
     SCENE_TOO_SHORT = "scene_too_short"  # the longest scene is under the minimum
     DUPLICATE = "duplicate"  # the same content as a video that is kept
+    NEAR_DUPLICATE = "near_duplicate"  # looks like a video that is kept
+    HELD_OUT = "held_out"  # looks like a video that is held out, such as one of a test set
+    LANGUAGE = "language"  # this and the next six: its post says what the metadata filter turns down
+    REGION = "region"
+    LICENCE = "licence"
+    DURATION = "duration"
+    VIEWS = "views"
+    BLOCKED_WORD = "blocked_word"
+    BLOCKED_USER = "blocked_user"
     FORGOTTEN = "forgotten"  # removed on request, and not to come back
+    REVIEWER = "reviewer"  # a person looked and decided, whatever the engine said
     MISSING = "missing"  # registered, but the file is gone
     TIMEOUT = "timeout"  # took longer than one file may
     CRASHED = "crashed"  # took its worker process down
@@ -49,7 +62,7 @@ class Video(Base):
     __tablename__ = "videos"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    path: Mapped[str] = mapped_column(String(4096), unique=True)
+    path: Mapped[str] = mapped_column(PathText(4096), unique=True)
     title: Mapped[str] = mapped_column(String(1024))
     label: Mapped[str | None] = mapped_column(String(256))
     group: Mapped[str | None] = mapped_column(String(256))  # videos of one group are never split between train and test

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hashtag2action.catalog.schema import Clip, Decision, Video, VideoHashtag
+from hashtag2action.catalog.schema import Clip, Decision, Reason, Video, VideoHashtag
 from hashtag2action.catalog.store import BATCH, Catalog
 
 # Lower edge in seconds of each bin of scene lengths before the cap (paper, section 4; the first is for lowered minima).
@@ -43,6 +43,7 @@ class Statistics:
     clip_s: float
     clip_bytes: int
     source_s: float  # length of all readable videos, whatever became of them
+    reviewed: int = 0  # decided by a person
 
     @property
     def hours(self) -> float:
@@ -62,10 +63,12 @@ def describe(catalog: Catalog) -> Statistics:
     with catalog.session() as session:
         decisions: dict[str, int] = {}
         rejects: dict[str, int] = {}
+        reviewed = 0
         for decision, reason, count in session.execute(
             sa.select(Video.decision, Video.reason, sa.func.count()).group_by(Video.decision, Video.reason)
         ):
             decisions[decision] = decisions.get(decision, 0) + count
+            reviewed += count if reason == Reason.REVIEWER.value else 0
             if decision == Decision.REJECTED.value:
                 rejects[reason or "unknown"] = count
         source_s = session.scalar(sa.select(sa.func.sum(Video.duration_s)))
@@ -91,6 +94,7 @@ def describe(catalog: Catalog) -> Statistics:
         clip_s=float(seconds or 0),
         clip_bytes=int(size or 0),
         source_s=float(source_s or 0),
+        reviewed=reviewed,
     )
 
 

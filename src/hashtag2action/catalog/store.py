@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from hashtag2action.catalog.schema import Base, Clip, Decision, Reason, Run, Video, VideoHashtag
+from hashtag2action.catalog.text import storable, storable_json
 from hashtag2action.errors import UserError
 
 BATCH = 500  # rows a statement names at most, under SQLite's limit on bound values
@@ -71,40 +73,19 @@ class Catalog:
     def register(self, entries: Iterable[Entry]) -> int:
         """Add the videos not yet known, refresh hashtags and labels of the others; return how many were new."""
         wanted = {str(entry.path): entry for entry in entries}
-        new = 0
-        paths = list(wanted)
+        paths, new = list(wanted), 0
         for start in range(0, len(paths), BATCH):
-            batch = paths[start : start + BATCH]
             with self.session() as session:
-                known = {video.path: video for video in session.scalars(sa.select(Video).where(Video.path.in_(batch)))}
-                for path in batch:
-                    entry, video = wanted[path], known.get(path)
-                    if video is None:
-                        video = Video(path=path, decision=Decision.PENDING.value)
-                        session.add(video)
-                        new += 1
-                    video.title = entry.title or entry.path.stem
-                    video.label, video.group = entry.label, entry.group
-                    if [row.hashtag for row in video.hashtags] != sorted(set(entry.hashtags)):
-                        kept = {row.hashtag: row for row in video.hashtags}
-                        video.hashtags = [
-                            kept.get(tag) or VideoHashtag(hashtag=tag) for tag in sorted(set(entry.hashtags))
-                        ]
+                new += _register(session, {path: wanted[path] for path in paths[start : start + BATCH]})
         return new
 
     def videos(self, *decisions: Decision) -> list[Video]:
         """Return the videos with one of `decisions` (all without any), by path."""
-        query = sa.select(Video).order_by(Video.path)
+        query = sa.select(Video)
         if decisions:
             query = query.where(Video.decision.in_([decision.value for decision in decisions]))
         with self.session() as session:
-            return list(session.scalars(query))
-
-    def to_curate(self, settings_digest: str) -> list[Video]:
-        """Return the readable videos that curation with these settings has not decided, by path."""
-        query = sa.select(Video).order_by(Video.path).where(Video.codec.is_not(None))
-        with self.session() as session:
-            return [video for video in session.scalars(query) if video.settings_digest != settings_digest]
+            return sorted(session.scalars(query), key=lambda video: video.path)  # servers differ in how they sort
 
     def set_decision(
         self,
@@ -131,10 +112,10 @@ class Catalog:
                 .values(
                     decision=decision.value,
                     reason=reason.value if reason else None,
-                    detail=detail,
+                    detail=detail and storable(detail),
                     duplicate_of=duplicate_of,
                     settings_digest=settings_digest,
-                    report=report,
+                    report=storable_json(report),
                     **(facts or {}),
                 )
             )
@@ -144,9 +125,9 @@ class Catalog:
     def clips(self, *decisions: Decision) -> list[Clip]:
         """Return the clips of accepted videos (or of those with `decisions`), by path, each with its video."""
         wanted = [decision.value for decision in decisions or (Decision.ACCEPTED,)]
-        query = sa.select(Clip).join(Video).where(Video.decision.in_(wanted)).order_by(Clip.path)
+        query = sa.select(Clip).join(Video).where(Video.decision.in_(wanted))
         with self.session() as session:
-            return list(session.scalars(query).unique())
+            return sorted(session.scalars(query).unique(), key=lambda clip: clip.path)
 
     # Runs
 
@@ -199,6 +180,43 @@ class Catalog:
     def digest(self) -> str:
         """Return a SHA-256 over `content()`: equal catalogs have equal digests."""
         return hashlib.sha256(json.dumps(self.content(), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _register(session: Session, entries: Mapping[str, Entry]) -> int:
+    """Enter one batch of videos by path and bring hashtags and labels up to date; return how many were new."""
+    found = sa.select(Video.id, Video.path, Video.title, Video.label, Video.group).where(Video.path.in_(entries))
+    known = {row.path: row for row in session.execute(found)}
+    facts = {path: _facts(entry) for path, entry in entries.items()}
+    if fresh := [{"path": path, **facts[path]} for path in entries if path not in known]:
+        session.execute(_insert_missing(session, Video), [row | {"decision": Decision.PENDING.value} for row in fresh])
+        known = {row.path: row for row in session.execute(found)}
+    stale = [{"id": row.id, **facts[path]} for path, row in known.items() if row[2:] != tuple(facts[path].values())]
+    if stale:
+        session.execute(sa.update(Video), stale)
+    tags = {(known[path].id, storable(tag, 256)) for path, entry in entries.items() for tag in entry.hashtags}
+    ids = [row.id for row in known.values()]
+    mine = sa.select(VideoHashtag.video_id, VideoHashtag.hashtag).where(VideoHashtag.video_id.in_(ids))
+    there = {(video, tag) for video, tag in session.execute(mine)}
+    for video, tag in there - tags:
+        session.execute(sa.delete(VideoHashtag).where(VideoHashtag.video_id == video, VideoHashtag.hashtag == tag))
+    if missing := [{"video_id": video, "hashtag": tag} for video, tag in sorted(tags - there)]:
+        session.execute(_insert_missing(session, VideoHashtag), missing)
+    return len(fresh)
+
+
+def _facts(entry: Entry) -> dict[str, str | None]:
+    title, label, group = entry.title or entry.path.stem, entry.label, entry.group
+    return {
+        "title": storable(title, 1024),
+        "label": label and storable(label, 256),
+        "group": group and storable(group, 256),
+    }
+
+
+def _insert_missing(session: Session, table: type[Base]) -> Any:
+    """Return an insert that passes over rows that another process entered in the meantime."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table.__table__).on_conflict_do_nothing()
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

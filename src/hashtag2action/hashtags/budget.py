@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashtag2action.catalog.posts import TagYield
+from hashtag2action.catalog.yields import TagYield
 from hashtag2action.files import atomic_write
 from hashtag2action.hashtags.settings import BudgetSettings
 

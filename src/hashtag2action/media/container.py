@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from hashtag2action.media.shard import ShardError, in_shard, read_member
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -45,17 +48,17 @@ class MediaError(Exception):
 
 @contextmanager
 def open_video(path: Path) -> Iterator[InputContainer]:
-    """Open a video file for reading and close it again.
+    """Open a video file for reading and close it again; `SHARD.tar/NAME.mp4` is read inside its archive.
 
     Raises `MediaError` where the file is missing, empty, no container of `DEMUXERS`, or damaged; an FFmpeg error inside
     the block, as from decoding, becomes one as well.
     """
     import av
 
-    _check_file(path)
+    source = _member(path) if in_shard(path) else _file(path)
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "max_pixels": str(MAX_PIXELS)}
     try:
-        container = av.open(f"file:{path.resolve()}", options=options, metadata_errors="replace")
+        container = av.open(source, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         raise MediaError("unreadable", f"not a video file that can be read ({error.strerror})") from error
     try:
@@ -88,15 +91,29 @@ def video_stream(container: InputContainer, threads: int = 1) -> VideoStream:
     return stream
 
 
-def _check_file(path: Path) -> None:
-    """Raise `MediaError` for what is no file with bytes in it (opening a pipe would wait for ever), or is a picture."""
+def _file(path: Path) -> str:
+    """Return a file's address; `MediaError` for what is no file (opening a pipe would wait for ever)."""
     try:
         if not path.is_file():
             raise MediaError(*(("unreadable", "not a file") if path.exists() else ("missing", "the file is gone")))
         with path.open("rb") as file:
-            head = file.read(16)
+            _check_head(file.read(16))
     except OSError as error:
         raise MediaError("unreadable", error.strerror or str(error)) from error
+    return f"file:{path.resolve()}"
+
+
+def _member(path: Path) -> BytesIO:
+    try:
+        content = read_member(path)
+    except ShardError as error:
+        raise MediaError("unreadable", str(error)) from error
+    _check_head(content.getbuffer()[:16].tobytes())
+    return content
+
+
+def _check_head(head: bytes) -> None:
+    """Raise `MediaError` for a file without bytes, or a picture."""
     if not head:
         raise MediaError("empty", "the file has no bytes")
     if head.startswith(PICTURES):

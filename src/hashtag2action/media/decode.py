@@ -7,6 +7,7 @@ video is decoded from its start instead, so the frames are the same either way.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashtag2action.media.container import MediaError, open_video, video_stream
+from hashtag2action.media.frame_folder import FrameFolder, is_frame_folder
+from hashtag2action.media.frames import decode
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -30,8 +33,11 @@ SEEK_AHEAD = 24  # frames: nearer keyframes are cheaper reached by decoding on
 
 
 @contextmanager
-def open_frames(path: Path, threads: int = 1) -> Iterator[FrameReader]:
-    """Open a video to read frames by number. Raises `MediaError` where it is no readable video."""
+def open_frames(path: Path, threads: int = 1) -> Iterator[FrameReader | FrameFolder]:
+    """Open a video, or a folder of pictures, to read frames by number. Raises `MediaError` where it cannot be read."""
+    if is_frame_folder(path):
+        yield FrameFolder(path)
+        return
     with open_video(path) as container:
         stream = video_stream(container, threads)
         yield FrameReader(container, stream, _index(container, stream))
@@ -47,6 +53,19 @@ def read_frames(path: Path, indices: Sequence[int] | NDArray[np.int64], short_si
         return reader.read(indices, short_side)
 
 
+def pick(
+    path: Path, stamps: Sequence[int | None], keys: Sequence[int], wanted: Sequence[int]
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield `(index, frame)` for each of the ascending indices `wanted` of a video that was decoded before.
+
+    `stamps` holds the timestamp of every frame as that pass gave them, `keys` the indices of the keyframes. Packets too
+    damaged to decode are skipped, as they were then. Raises `MediaError`.
+    """
+    with open_video(path) as container:
+        stream = video_stream(container)
+        yield from FrameReader(container, stream, _known(stamps, keys), tolerant=True).select(wanted)
+
+
 @dataclass(frozen=True)
 class _Index:
     """The frames of a stream in display order, as its packets announce them."""
@@ -59,12 +78,12 @@ class _Index:
 class FrameReader:
     """An open video; `frames` is how many frames it announces."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, index: _Index) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, index: _Index, tolerant: bool = False) -> None:
         self._container = container
         self._stream = stream
         self._index = index
-        self._decoded: int | None = None if index.regular else sum(1 for _ in self._from_start())
-        self.frames = len(index.pts) if self._decoded is None else self._decoded
+        self._tolerant = tolerant
+        self.frames = len(index.pts) if index.regular or tolerant else sum(1 for _ in self._from_start())
         if self.frames == 0:
             raise MediaError("empty", "no frame")
 
@@ -85,29 +104,36 @@ class FrameReader:
         unique = sorted(set(wanted))
         if unique[0] < 0 or unique[-1] >= self.frames:
             raise MediaError("truncated", f"frame {unique[-1]} asked of {self.frames}")
-        found: dict[int, Frames] = {}
-        if self._decoded is None:
-            for number, frame in self._by_timestamp(unique):
-                found[number] = to_rgb(frame, short_side)
-        if len(found) < len(unique):
-            found = self._by_counting(unique, short_side)
+        found = {number: to_rgb(frame, short_side) for number, frame in self.select(unique)}
         first = found[unique[0]].shape
         if any(image.shape != first for image in found.values()):
             raise MediaError("unreadable", "the picture size changes within the clip")
         return np.stack([found[i] for i in wanted])
 
-    def _by_timestamp(self, unique: list[int]) -> Iterator[tuple[int, VideoFrame]]:
+    def select(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield `(index, frame)` for each of the ascending, distinct indices. Raises `MediaError` where one is missing."""
+        left = list(wanted)
+        if self._index.regular:
+            for number, frame in self._by_timestamp(left):
+                yield number, frame
+                left = left[1:]
+        if left:
+            yield from self._by_counting(left)
+
+    def _by_timestamp(self, wanted: list[int]) -> Iterator[tuple[int, VideoFrame]]:
         """Yield each wanted frame; stop early where the decoder does not return what the packets announced."""
         number_of = {pts: number for number, pts in enumerate(self._index.pts)}
+        numbers = [number for number, _ in self._index.keys]
         frames: Iterator[VideoFrame] | None = None
         at = -1
-        for target in unique:
-            keys = [key for key in self._index.keys if key[0] <= target]
-            if not keys:
+        for target in wanted:
+            nearest = bisect.bisect_right(numbers, target) - 1
+            if nearest < 0:
                 return
-            if frames is None or keys[-1][0] > at + SEEK_AHEAD:
-                self._container.seek(keys[-1][1], stream=self._stream)
-                frames, at = iter(self._container.decode(self._stream)), -1
+            number, seek_to = self._index.keys[nearest]
+            if frames is None or number > at + SEEK_AHEAD:
+                self._container.seek(seek_to, stream=self._stream)
+                frames, at = self._decode(), -1
             for frame in frames:
                 number = number_of.get(frame.pts, -1) if frame.pts is not None else -1
                 if number < 0 or (at >= 0 and number != at + 1):
@@ -119,19 +145,24 @@ class FrameReader:
                 return
             yield target, frame
 
-    def _by_counting(self, unique: list[int], short_side: int | None) -> dict[int, Frames]:
-        wanted, found, count = set(unique), {}, 0
-        for frame in self._from_start():
-            if count in wanted:
-                found[count] = to_rgb(frame, short_side)
-            count += 1
-            if count > unique[-1]:
-                return found
-        raise MediaError("truncated", f"frame {unique[-1]} asked, {count} could be decoded of {self.frames}")
+    def _by_counting(self, wanted: list[int]) -> Iterator[tuple[int, VideoFrame]]:
+        left, count = set(wanted), 0
+        for count, frame in enumerate(self._from_start()):
+            if count in left:
+                yield count, frame
+                left.remove(count)
+            if not left:
+                return
+        raise MediaError("truncated", f"frame {max(left)} asked, {count + 1} could be decoded of {self.frames}")
 
     def _from_start(self) -> Iterator[VideoFrame]:
         self._container.seek(self._index.keys[0][1] if self._index.keys else 0, stream=self._stream)
-        yield from self._container.decode(self._stream)
+        yield from self._decode()
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        if self._tolerant:
+            return decode(self._container, self._stream)
+        return iter(self._container.decode(self._stream))
 
 
 def to_rgb(frame: VideoFrame, short_side: int | None = None) -> Frames:
@@ -164,3 +195,10 @@ def _index(container: InputContainer, stream: VideoStream) -> _Index:
     keys = [(number, min(packet[0], packet[1])) for number, packet in enumerate(order) if packet[2]]
     regular = regular and bool(keys) and keys[0][0] == 0 and all(a < b for a, b in pairwise(pts))
     return _Index(pts, keys, regular)
+
+
+def _known(stamps: Sequence[int | None], keys: Sequence[int]) -> _Index:
+    """Return the index of a video all of whose frames were decoded; `stamps` are theirs."""
+    pts = [stamp for stamp in stamps if stamp is not None]
+    regular = len(pts) == len(stamps) and bool(keys) and keys[0] == 0 and all(a < b for a, b in pairwise(pts))
+    return _Index([stamp or 0 for stamp in stamps], [(key, stamps[key] or 0) for key in keys], regular)

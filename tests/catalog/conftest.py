@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from backends import open_catalog, postgresql
+
+__all__ = ["open_catalog", "postgresql"]
