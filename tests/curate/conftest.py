@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from hashtag2action.engine import make_engine
 from hashtag2action.errors import UserError
 from hashtag2action.settings import load
 from hashtag2action.wheels import cache_folder
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "catalog"))
+from backends import postgresql
+
+__all__ = ["postgresql"]
 
 
 @pytest.fixture(scope="session")

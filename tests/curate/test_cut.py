@@ -22,10 +22,18 @@ def window_of(scan: Scan, start: int, end: int) -> Window:
     return Window(scan.times_s[start], scan.times_s[end], start, end, "whole_scene", 0.0, 0.0)
 
 
-def cut(path: Path, start: int, end: int, clip: Path) -> tuple[ClipInfo, Scan, Probe]:
+def cut(
+    path: Path,
+    start: int,
+    end: int,
+    clip: Path,
+    settings: CurateSettings = SETTINGS,
+    content: tuple[float, float, float, float] | None = None,
+) -> tuple[ClipInfo, Scan, Probe]:
     probe = probe_video(path)
-    scan = scan_video(path, probe, SETTINGS)
-    return cut_clip(path, scan, probe, window_of(scan, start, end), SETTINGS, clip), scan, probe
+    scan = scan_video(path, probe, settings)
+    info = cut_clip(path, scan, scan.chosen, probe, window_of(scan, start, end), settings, clip, content)
+    return info, scan, probe
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,9 @@ def test_a_source_that_vanishes_leaves_nothing(shared_videos: Path, tmp_path: Pa
     probe = probe_video(path)
     scan = scan_video(path, probe, SETTINGS)
     with pytest.raises(MediaError, match="missing"):
-        cut_clip(tmp_path / "gone.mp4", scan, probe, window_of(scan, 0, 20), SETTINGS, tmp_path / "clip.mp4")
+        cut_clip(
+            tmp_path / "gone.mp4", scan, scan.chosen, probe, window_of(scan, 0, 20), SETTINGS, tmp_path / "clip.mp4"
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,3 +105,52 @@ def test_a_full_disk_is_no_fault_of_the_video(
     monkeypatch.setattr("tempfile.mkstemp", full)
     with pytest.raises(UserError, match="clip cannot be written"):
         cut(shared_videos / "shots" / "delayed_start.mp4", 0, 24, tmp_path / "clip.mp4")
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def test_a_copied_clip_is_the_source_itself(shared_videos: Path, tmp_path: Path) -> None:
+    """Copied where it begins at a keyframe and fits, encoded anew where not: the right frames either way."""
+    path = shared_videos / "panda" / "person" / "f_7ogsgfbok_4.mp4"
+    settings = CurateSettings(stream_copy=True, short_side_px=360)
+    frames = decoded(path)
+    info, scan, _ = cut(path, 0, len(frames), tmp_path / "copy.mp4", settings)
+    assert info.frames == len(frames) and (info.width, info.height) == (640, 360)
+    assert all(np.array_equal(a, b) for a, b in zip(decoded(tmp_path / "copy.mp4"), frames, strict=True))
+    assert probe_video(tmp_path / "copy.mp4").duration_s == pytest.approx(scan.times_s[-1], abs=0.05)
+    part, _, _ = cut(path, 3, 40, tmp_path / "part.mp4", settings)
+    assert part.frames == 37
+    assert np.abs(decoded(tmp_path / "part.mp4")[0].astype(int) - frames[3]).mean() < 8
+    small, _, _ = cut(path, 0, 40, tmp_path / "small.mp4", CurateSettings(stream_copy=True))
+    assert (small.width, small.height) == (568, 320)
+
+
+def test_a_rate_for_training(shared_videos: Path, tmp_path: Path) -> None:
+    path = shared_videos / "shots" / "issue-134-rotate.mp4"  # 23.98 frames a second
+    info, _, _ = cut(path, 5, 60, tmp_path / "clip.mp4", CurateSettings(clip_fps=8.0))
+    probe = probe_video(tmp_path / "clip.mp4")
+    assert probe.frames == info.frames == 19 and probe.duration_s == pytest.approx(info.end_s - info.start_s, abs=2e-3)
+    everything, _, _ = cut(path, 5, 60, tmp_path / "all.mp4", CurateSettings(clip_fps=24.0))
+    assert everything.frames == 55
+    kept, frames = decoded(tmp_path / "clip.mp4"), decoded(tmp_path / "all.mp4")
+    assert all(np.abs(a.astype(int) - b).mean() < 6 for a, b in zip(kept, frames[::3], strict=True))
+
+
+@pytest.mark.parametrize("name", ["goldeneye-vfr-drop3.mp4", "issue-134-rotate.mp4"])
+def test_a_crop_is_that_part_of_the_picture(name: str, shared_videos: Path, tmp_path: Path) -> None:
+    path = shared_videos / "shots" / name
+    content = (0.25, 0.1, 0.75, 0.9)
+    info, _, source = cut(path, 60, 70, tmp_path / "part.mp4", CurateSettings(), content)
+    cut(path, 60, 70, tmp_path / "all.mp4", CurateSettings(short_side_px=544))
+    part, whole = decoded(tmp_path / "part.mp4")[0], decoded(tmp_path / "all.mp4")[0]
+    height, width = whole.shape[:2]
+    rows, columns = (content[1::2], content[0::2]) if source.rotation == 0 else (content[0::2], (0.1, 0.9))
+    expected = whole[int(rows[0] * height) : int(rows[1] * height), int(columns[0] * width) : int(columns[1] * width)]
+    expected = av.VideoFrame.from_ndarray(np.ascontiguousarray(expected)).to_ndarray(
+        width=info.width, height=info.height
+    )
+    assert part.shape == expected.shape
+    assert np.abs(part.astype(int) - expected).mean() < 8

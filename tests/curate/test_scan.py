@@ -34,7 +34,7 @@ def test_checked_frames_are_those_of_the_file(name: str, shared_videos: Path) ->
     settings = CurateSettings(detector_size_px=320)
     probe = probe_video(path)
     scan = scan_video(path, probe, settings)
-    found = frames_to_check(path, scan, probe, settings)
+    found = dict(frames_to_check(path, scan, scan.chosen, probe, settings))
     assert list(found) == checked_frames(scan.chosen.start_frame, scan.chosen.end_frame, 10)
     size = next(iter(found.values())).shape[1::-1]
     assert max(size) == 320

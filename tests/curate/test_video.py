@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import pytest
 
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.curate.settings import CurateSettings
-from hashtag2action.curate.video import curate_video
+from hashtag2action.curate.video import curate_video, examine_video
 from hashtag2action.errors import UserError
+from hashtag2action.media.probe import probe_video
 from hashtag2action.settings import load, recipe_names
 
 
@@ -22,13 +23,14 @@ def test_every_recipe_decides_a_real_video(recipe: str, weights: Path, shared_vi
     assert settings.description
     path = shared_videos / "shots" / "goldeneye-vfr-drop3.mp4"
     report = curate_video(path, settings, tmp_path / "clip.mp4")
-    assert (report.decision, report.reason, report.person_frames) == (Decision.ACCEPTED, Reason.PERSON, 10)
+    looked_at = settings.min_person_frames if settings.stop_early else 10
+    assert (report.decision, report.reason, report.person_frames) == (Decision.ACCEPTED, Reason.PERSON, looked_at)
     assert report.cuts == (60, 140) and [scene.start_frame for scene in report.scenes] == [0, 60, 140]
     assert report.chosen == report.scenes[1]
-    assert [found.index for found in report.detections] == list(range(67, 140, 8))
+    assert [found.index for found in report.detections] == list(range(67, 140, 8))[:looked_at]
     assert report.clip and report.clip.frames == 80 and (tmp_path / "clip.mp4").stat().st_size == report.clip.size_bytes
     assert all(0 <= v <= 1 for found in report.detections for box in found.boxes for v in asdict(box).values())
-    assert json.loads(json.dumps(asdict(report)))["reason"] == "person"
+    assert json.loads(json.dumps(asdict(replace(report, fingerprint=None))))["reason"] == "person"
 
 
 def test_too_short(shared_videos: Path, tmp_path: Path) -> None:
@@ -53,6 +55,53 @@ def test_what_a_worker_did_before_does_not_matter(weights: Path, shared_videos: 
     reports = [curate_video(shared_videos / "shots" / name, CurateSettings(), tmp_path / "clip.mp4") for name in names]
     assert reports[0] == reports[2] == reports[4]
     assert reports[1] == reports[3]
+
+
+@pytest.mark.parametrize(("name", "looked_at"), [("goldeneye-vfr-drop3.mp4", 4), ("fades.mp4", 7)])
+def test_stopping_early_decides_the_same(
+    name: str, looked_at: int, weights: Path, shared_videos: Path, tmp_path: Path
+) -> None:
+    """Four frames with a person accept; after seven without one, four of ten are out of reach."""
+    path = shared_videos / "shots" / name
+    whole = examine_video(path, CurateSettings())
+    early = examine_video(path, CurateSettings(stop_early=True))
+    assert (early.decision, early.reason) == (whole.decision, whole.reason)
+    assert len(early.detections) == looked_at and len(whole.detections) == 10
+    for a, b in zip(early.detections, whole.detections, strict=False):
+        assert a.index == b.index and len(a.boxes) == len(b.boxes)
+
+
+def test_a_first_look_at_small_pictures_decides_the_same(weights: Path, shared_videos: Path) -> None:
+    path = shared_videos / "shots" / "goldeneye-vfr-drop3.mp4"
+    report = examine_video(path, CurateSettings(first_look_px=320))
+    assert (report.decision, report.person_frames) == (Decision.ACCEPTED, 10)
+    assert all(box.score >= 0.25 for found in report.detections for box in found.boxes)
+
+
+def test_small_people_do_not_count_where_asked(weights: Path, shared_videos: Path) -> None:
+    path = shared_videos / "shots" / "goldeneye-vfr-drop3.mp4"
+    largest = max(box.area for found in examine_video(path, CurateSettings()).detections for box in found.boxes)
+    report = examine_video(path, CurateSettings(min_person_area=largest + 0.001))
+    assert (report.decision, report.person_frames, report.people) == (Decision.REVIEW, 0, 0)
+
+
+def test_a_clip_of_every_scene_that_qualifies(weights: Path, shared_videos: Path, tmp_path: Path) -> None:
+    path = shared_videos / "shots" / "goldeneye-vfr-drop3.mp4"
+    settings = CurateSettings(all_scenes=True, min_clip_s=1.0)
+    report = curate_video(path, settings, tmp_path / "clip.mp4")
+    kept = [report.chosen, *(more.chosen for more in report.more)]
+    assert report.decision is Decision.ACCEPTED and len(kept) >= 2
+    assert [scene.duration_s for scene in kept if scene] == sorted((s.duration_s for s in kept if s), reverse=True)
+    clips = report.clips(tmp_path / "clip.mp4")
+    assert sorted(clip.name for clip, _ in clips) == sorted(path.name for path in tmp_path.iterdir())
+    for (clip, info), scene in zip(clips, kept, strict=True):
+        assert scene and info.frames == scene.end_frame - scene.start_frame == probe_video(clip).frames
+    assert json.loads(json.dumps(asdict(replace(report, fingerprint=None))))["more"]
+
+
+def test_a_file_of_too_many_bytes(shared_videos: Path) -> None:
+    report = examine_video(shared_videos / "shots" / "goldeneye-vfr-drop3.mp4", CurateSettings(max_video_mb=0.1))
+    assert report.reason is Reason.TOO_LARGE and report.detail and report.detail.endswith("over 0.1 MB")
 
 
 def test_the_threshold_is_a_setting(weights: Path, shared_videos: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ Style = Literal["yolov8", "yolox"]
 
 PERSON = 0  # the class's number in COCO
 STEP_PX = 32  # sides of the network's input are multiples of it
+DOUBT, SURE = 0.1, 0.5  # confidences of a first look: below there is nobody, above somebody, between look closer
 PADDING = 114  # grey level around the picture that both families were trained with
 
 
@@ -38,6 +39,45 @@ class Box:
     def area(self) -> float:
         """Share of the picture that the box covers."""
         return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The people in one checked frame."""
+
+    index: int
+    time_s: float
+    boxes: tuple[Box, ...]
+
+    @property
+    def area(self) -> float:
+        """Share of the picture that people cover, overlaps counted once for each."""
+        return min(1.0, sum(box.area for box in self.boxes))
+
+
+def find_people(
+    frames: Iterable[tuple[int, Array]], times_s: Sequence[float], planned: int, settings: CurateSettings
+) -> tuple[Detection, ...]:
+    """Look for people in `(index, image)` pairs, `planned` of them, each (H, W, 3) RGB uint8 and of one size.
+
+    With `stop_early` no frame is looked at, or asked for, once those before decide. Raises `UserError` where there is no
+    detector to be had.
+    """
+    detector = load_detector(settings)
+    if not settings.stop_early and settings.first_look_px is None:
+        indices, images = zip(*frames, strict=True) if planned else ((), ())
+        found = zip(indices, detector.detect([_enlarged(image, settings) for image in images]), strict=True)
+        return tuple(Detection(i, round(times_s[i], 3), _counted(boxes, settings)) for i, boxes in found)
+    detections: list[Detection] = []
+    people = 0
+    for index, image in frames:
+        boxes = _counted(_look(detector, image, settings), settings)
+        detections.append(Detection(index, round(times_s[index], 3), boxes))
+        people += bool(boxes)
+        left = planned - len(detections)
+        if settings.stop_early and (people >= settings.min_person_frames or people + left < settings.min_person_frames):
+            break
+    return tuple(detections)
 
 
 def detector_file(settings: CurateSettings) -> Path:
@@ -63,7 +103,8 @@ def detector_identity(settings: CurateSettings) -> str:
 def load_detector(settings: CurateSettings) -> PersonDetector:
     """Return the detector that the settings name; a process loads each only once. Raises `UserError`."""
     path = detector_file(settings).resolve()
-    return _load(path, path.stat().st_mtime_ns, settings.detector_threads, settings.confidence, settings.overlap)
+    least = settings.confidence if settings.first_look_px is None else min(DOUBT, settings.confidence)
+    return _load(path, path.stat().st_mtime_ns, settings.detector_threads, least, settings.overlap)
 
 
 class PersonDetector:
@@ -128,6 +169,36 @@ class PersonDetector:
         raise UserError(
             f"{path}: its output is {shape}, not (B, 84, {anchors}) of YOLOv8 or (B, {anchors}, 85) of YOLOX; name such a file"
         )
+
+
+def _look(detector: PersonDetector, image: Array, settings: CurateSettings) -> list[Box]:
+    """Look at a small copy first where the settings say so, and at the whole only if that leaves a doubt."""
+    import cv2
+
+    whole = _enlarged(image, settings)
+    if settings.first_look_px is not None and settings.first_look_px < max(whole.shape[:2]):
+        scale = min(1.0, settings.first_look_px / max(image.shape[:2]))
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        small = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        (boxes,) = detector.detect([small])
+        best = max((box.score for box in boxes), default=0.0)
+        if not DOUBT <= best < max(SURE, settings.confidence):
+            return boxes
+    return detector.detect([whole])[0]
+
+
+def _enlarged(image: Array, settings: CurateSettings) -> Array:
+    import cv2
+
+    scale = settings.detector_size_px / max(image.shape[:2])
+    if not settings.detector_enlarge or scale <= 1:
+        return image
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _counted(boxes: Sequence[Box], settings: CurateSettings) -> tuple[Box, ...]:
+    return tuple(box for box in boxes if box.score >= settings.confidence and box.area >= settings.min_person_area)
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,26 +1,42 @@
-"""Curating a catalog: an engine maps `curate_video` over what is undecided, one writer records what comes back."""
+"""Curating a catalog: an engine maps `curate_video` over what is undecided, one writer records what comes back.
+
+What need not be read is set aside first (`screen`), what looks like another video last, when all have been seen. Both
+are worked out anew by every run, so a filter that is loosened, a video that is lost or a folder that is no longer held
+out brings back what it had kept away. Nothing is held in memory for each video but its number.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import sqlalchemy as sa
+
+from hashtag2action.catalog.fingerprints import create_tables, fingerprints_of, standing
+from hashtag2action.catalog.reviews import Review, verdicts
 from hashtag2action.catalog.schema import Decision, Reason, Video
 from hashtag2action.catalog.store import Catalog
-from hashtag2action.console import track
-from hashtag2action.curate.duplicates import find_duplicates
+from hashtag2action.catalog.worklist import Shard, alone, amount, batches, parts, reopen, undecided
+from hashtag2action.console import progress
+from hashtag2action.curate.duplicates import DuplicateSettings, find_alike
+from hashtag2action.curate.exclude import HeldOut, held_out
+from hashtag2action.curate.fingerprint import METHOD
+from hashtag2action.curate.leftovers import remove_leftovers
+from hashtag2action.curate.metadata import MetadataFilter
+from hashtag2action.curate.pace import Pace
 from hashtag2action.curate.people import detector_file, detector_identity
+from hashtag2action.curate.record import clip_path, describe_unread, record_report, set_alike_aside
+from hashtag2action.curate.screen import Screen
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.curate.video import VideoReport, curate_video
-from hashtag2action.engine import Engine, Outcome
+from hashtag2action.engine import Engine, Failure, Outcome
+from hashtag2action.errors import UserError
 from hashtag2action.files import write_json
 from hashtag2action.settings import digest
+
+FAILED = tuple(Reason(failure.value) for failure in Failure)
 
 
 @dataclass(frozen=True)
@@ -32,58 +48,146 @@ class CurateSummary:
     review: int
     rejected: int
     reasons: dict[str, int]  # of everything decided, most frequent first
+    held_out: int = 0  # files of `exclude_like`
+    held_out_unreadable: int = 0  # of them, those that nothing can be compared with
+    seconds: float = field(default=0.0, compare=False)
+    videos_per_s: float = field(default=0.0, compare=False)  # of those read
+    video_hours: float = field(default=0.0, compare=False)
+    video_hours_per_hour: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A video to curate, and where its clip goes."""
+    """A video to curate, and where its clip goes; one that a reviewer accepted gets a clip whatever its scenes are."""
 
     video: int
     path: Path
     clip: Path
+    accepted: bool = False
 
 
-def curate(catalog: Catalog, workspace: Path, settings: CurateSettings, engine: Engine) -> CurateSummary:
+def parse_shard(text: str) -> Shard:
+    """Return the part `i/n` of all videos, such as 0/4 to 3/4. Raises `UserError`."""
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise UserError(f"--shard {text}: expected I/N with I from 0 to N-1, such as 0/4")
+    return Shard(int(index), int(count))
+
+
+def curate(
+    catalog: Catalog,
+    workspace: Path,
+    settings: CurateSettings,
+    engine: Engine,
+    *,
+    shard: Shard | None = None,
+    retry_failed: bool = False,
+) -> CurateSummary:
     """Decide every readable video that these settings have not decided yet; write its clip and its JSON file.
 
-    Each video is recorded on its own as soon as it is done, so a run that is killed goes on where it was. Raises
-    `UserError` where there is no detector to be had, before any video is read.
+    Each video is recorded on its own as soon as it is done, so a run that is killed goes on where it was. `shard`
+    leaves the other videos to other processes; the one that ends last compares all. `retry_failed` takes up those that
+    hung, crashed or ran out of memory. Raises `UserError` where there is no detector to be had, or nothing in a
+    held-out folder, before any video of the catalog is read.
     """
-    key = digest(settings, detector_identity(settings))
-    _remove_partial(workspace)
-    videos = catalog.videos()
-    by_id = {video.id: video for video in videos}
-    duplicates = find_duplicates(videos)
-    undecided = {video.id for video in catalog.to_curate(key)}
-    undecided |= {video.id for video in videos if _was_duplicate(video) and video.id not in duplicates}
-    decisions: Counter[Decision] = Counter()
-    reasons: Counter[str] = Counter()
-    jobs = {}
-    for video in videos:
-        if video.id in undecided and video.id in duplicates:
-            _record_duplicate(catalog, workspace, video, by_id[duplicates[video.id]], key)
-            decisions[Decision.REJECTED] += 1
-            reasons[Reason.DUPLICATE.value] += 1
-        elif video.id in undecided:
-            jobs[Job(video.id, Path(video.path), workspace / "clips" / f"{_short(video)}.mp4")] = video
-    if jobs:
-        detector_file(settings)
-    for outcome in track(engine.map(partial(_curate_job, settings=settings), jobs), len(jobs), "curate"):
-        report = outcome.result or _failed(outcome)
-        _record(catalog, workspace, jobs[outcome.item], outcome.item, report, key)
-        decisions[report.decision] += 1
-        reasons[report.reason.value] += 1
-    _describe_unread(workspace, videos)
-    return CurateSummary(
-        curated=sum(decisions.values()),
-        accepted=decisions[Decision.ACCEPTED],
-        review=decisions[Decision.REVIEW],
-        rejected=decisions[Decision.REJECTED],
-        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-    )
+    shard, pace = shard or Shard(), Pace()
+    key = settings_key(settings)
+    with alone(catalog, "tables"):
+        create_tables(catalog)
+        reviews = verdicts(catalog)
+    remove_leftovers(catalog, workspace, shard)
+    held = held_out(catalog, settings.duplicates.exclude_like, engine)
+    if retry_failed:
+        failed = Video.reason.in_([reason.value for reason in FAILED]) & Video.codec.is_not(None)
+        for videos in batches(catalog, failed, shard=shard):
+            reopen(catalog, (video.id for video in videos))
+    Screen(catalog, workspace, shard, reviews, key, pace).apply(settings.metadata)
+    run = _Run(catalog, workspace, settings, engine, reviews, key, pace)
+    run.read(batches(catalog, undecided(key), shard=shard), amount(catalog, undecided(key), shard))
+    while again := run.compare(held):
+        run.read(_these(catalog, undecided(key), again), len(again))
+    describe_unread(catalog, workspace)
+    summary = _summary(pace, held)
+    name = f"curate-{shard.index}-of-{shard.count}.json" if shard.count > 1 else "curate.json"
+    write_json(workspace / name, asdict(summary))
+    return summary
+
+
+def settings_key(settings: CurateSettings) -> str:
+    """Return what stands for these settings on a decision, without those that do not need a video to be read again."""
+    of_pixels = settings.model_copy(update={"metadata": MetadataFilter(), "duplicates": DuplicateSettings()})
+    return digest(of_pixels, detector_identity(settings), METHOD)
+
+
+@dataclass
+class _Run:
+    """The part of a run that reads videos, and what it decided."""
+
+    catalog: Catalog
+    workspace: Path
+    settings: CurateSettings
+    engine: Engine
+    reviews: dict[str, Review]
+    key: str
+    pace: Pace
+    counted: dict[int, tuple[Decision, Reason]] = field(default_factory=dict)
+
+    def read(self, videos: Iterable[list[Video]], count: int) -> None:
+        """Curate `count` videos that come in batches."""
+        if not count:
+            return
+        detector_file(self.settings)
+        waiting: dict[int, Video] = {}
+        function = partial(_curate_job, settings=self.settings)
+        with progress() as bar:
+            task = bar.add_task("curate", total=count, note="")
+            for outcome in self.engine.map(function, self._jobs(videos, waiting)):
+                video = waiting.pop(outcome.item.video)
+                report = outcome.result or _failed(outcome)
+                review = self.reviews.get(video.sha256 or "")
+                self._count(video.id, *record_report(self.catalog, self.workspace, video, report, review, self.key))
+                self.pace.finish_reading(video.duration_s or 0.0)
+                bar.update(task, advance=1, note=self.pace.note())
+
+    def compare(self, held: HeldOut) -> list[int]:
+        """Set aside what looks like another video; return the rows of those that no longer do, to be read again."""
+        with alone(self.catalog, "compare"):
+            videos = standing(self.catalog, METHOD, self.key)
+            find = partial(fingerprints_of, self.catalog)
+            found = find_alike(videos, held.videos, self.settings.duplicates, find)
+            for video in videos:
+                if video.id in found and set_alike_aside(
+                    self.catalog, self.workspace, video, found[video.id], self.key
+                ):
+                    self._count(video.id, Decision.REJECTED, found[video.id].reason)
+            again = [video.id for video in videos if video.id not in found and _was_alike(video.reason)]
+            reopen(self.catalog, again)
+        return again
+
+    def _jobs(self, videos: Iterable[list[Video]], waiting: dict[int, Video]) -> Iterator[Job]:
+        for batch in videos:
+            for video in batch:
+                review = self.reviews.get(video.sha256 or "")
+                accepted = review is not None and review.decision is Decision.ACCEPTED
+                waiting[video.id] = video
+                yield Job(video.id, Path(video.path), clip_path(self.workspace, video.sha256 or ""), accepted)
+
+    def _count(self, video: int, decision: Decision, reason: Reason) -> None:
+        """Count a decision, in place of an earlier one of this run on the same video."""
+        if video in self.counted:
+            self.pace.count(*self.counted[video], by=-1)
+        self.counted[video] = (decision, reason)
+        self.pace.count(decision, reason)
+
+
+def _these(catalog: Catalog, condition: sa.ColumnElement[bool], rows: list[int]) -> Iterator[list[Video]]:
+    for some in parts(rows):
+        yield from batches(catalog, condition & Video.id.in_(some))
 
 
 def _curate_job(job: Job, settings: CurateSettings) -> VideoReport:
+    if job.accepted:
+        settings = settings.model_copy(update={"min_clip_s": 0.0, "low_quality": "review"})
     return curate_video(job.path, settings, job.clip)
 
 
@@ -92,64 +196,21 @@ def _failed(outcome: Outcome[Job, VideoReport]) -> VideoReport:
     return VideoReport(outcome.item.path.stem, Decision.REJECTED, Reason(outcome.failure.value))
 
 
-def _record(catalog: Catalog, workspace: Path, video: Video, job: Job, report: VideoReport, key: str) -> None:
-    """Write a video's JSON file, then its decision; without a clip, one of an earlier decision goes."""
-    if report.clip is None:
-        job.clip.unlink(missing_ok=True)
-    evidence = _plain(report) | {"title": video.title}
-    write_json(_json_path(workspace, video), _about(video) | evidence)
-    clips = [asdict(report.clip) | {"path": job.clip.relative_to(workspace).as_posix()}] if report.clip else []
-    catalog.set_decision(
-        video.id,
-        report.decision,
-        report.reason,
-        detail=report.detail,
-        settings_digest=key,
-        report=evidence,
-        clips=clips,
+def _was_alike(reason: str | None) -> bool:
+    return reason in (Reason.NEAR_DUPLICATE.value, Reason.HELD_OUT.value)
+
+
+def _summary(pace: Pace, held: HeldOut) -> CurateSummary:
+    return CurateSummary(
+        curated=sum(pace.decisions.values()),
+        accepted=pace.decisions[Decision.ACCEPTED],
+        review=pace.decisions[Decision.REVIEW],
+        rejected=pace.decisions[Decision.REJECTED],
+        reasons=pace.most_frequent(),
+        held_out=held.files,
+        held_out_unreadable=held.unreadable,
+        seconds=round(pace.seconds, 3),
+        videos_per_s=round(pace.videos_per_s, 3),
+        video_hours=round(pace.video_s / 3600, 4),
+        video_hours_per_hour=round(pace.hours_per_hour, 2),
     )
-
-
-def _record_duplicate(catalog: Catalog, workspace: Path, video: Video, kept: Video, key: str) -> None:
-    decision = {"decision": Decision.REJECTED.value, "reason": Reason.DUPLICATE.value, "duplicate_of": kept.path}
-    name = hashlib.sha256(video.path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    path = workspace / "videos" / f"{_short(video)}-{name}.json"  # the content's own file is the kept video's
-    write_json(path, _about(video) | {"title": video.title, **decision})
-    catalog.set_decision(video.id, Decision.REJECTED, Reason.DUPLICATE, duplicate_of=kept.id, settings_digest=key)
-
-
-def _describe_unread(workspace: Path, videos: Iterable[Video]) -> None:
-    """Write the JSON file of each video that was rejected before it could be curated, if there is none yet."""
-    for video in videos:
-        if video.codec is None and video.sha256 and not _json_path(workspace, video).exists():
-            facts = {"title": video.title, "decision": video.decision, "reason": video.reason, "detail": video.detail}
-            write_json(_json_path(workspace, video), _about(video) | facts)
-
-
-def _about(video: Video) -> dict[str, Any]:
-    return {"path": video.path, "sha256": video.sha256, "hashtags": [row.hashtag for row in video.hashtags]}
-
-
-def _plain(report: VideoReport) -> dict[str, Any]:
-    """Return a report as JSON would give it back: lists for tuples, plain text for enums."""
-    return json.loads(json.dumps(asdict(report)))
-
-
-def _json_path(workspace: Path, video: Video) -> Path:
-    return workspace / "videos" / f"{_short(video)}.json"
-
-
-def _short(video: Video) -> str:
-    assert video.sha256 is not None
-    return video.sha256[:16]
-
-
-def _was_duplicate(video: Video) -> bool:
-    return video.reason == Reason.DUPLICATE.value
-
-
-def _remove_partial(workspace: Path) -> None:
-    """Remove the unfinished files that a killed run left."""
-    for folder in ("clips", "videos"):
-        for path in (workspace / folder).glob(".*.part.*"):
-            path.unlink(missing_ok=True)

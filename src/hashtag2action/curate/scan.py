@@ -7,16 +7,20 @@ scene, which in most short-form videos is the only one, that is exact; for anoth
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hashtag2action.curate.fingerprint import Fingerprinter
+from hashtag2action.curate.quality import Quality, QualityMeter
 from hashtag2action.curate.scenes import CutFinder, Scene, longest, scenes_between, small_frame
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.media.container import MediaError, open_video, video_stream
-from hashtag2action.media.frames import decode, pick, upright_rgb
+from hashtag2action.media.decode import pick
+from hashtag2action.media.frames import decode, upright_rgb
 from hashtag2action.media.probe import COMPLETE, Probe
 
 Image = np.ndarray[Any, np.dtype[np.uint8]]
@@ -39,12 +43,16 @@ class Scan:
     chosen: Scene
     motion: np.ndarray[Any, np.dtype[np.float64]]
     frames: dict[int, Image]
+    quality: Quality | None = None
+    fingerprint: bytes | None = None
 
 
 def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
     """Decode a video once. Raises `MediaError` where it cannot be read or under 90 % of its frames decode."""
     finder = CutFinder(settings, probe.fps)
     size = checked_size(probe, settings)
+    prints = Fingerprinter(probe.fps)
+    meter = QualityMeter(probe)
     stamps: list[int | None] = []
     keys: list[int] = []
     motion: list[float] = []
@@ -58,6 +66,8 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
             if frame.key_frame:
                 keys.append(index)
             bgr, luma = small_frame(frame)
+            prints.add(luma, frame.time)
+            meter.add(frame, luma)
             motion.append(_difference(last, luma))
             last = luma
             if cuts := finder.add(index, bgr):
@@ -72,17 +82,22 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
     scenes = scenes_between(cuts, times_s)
     still = np.array(motion)
     still[cuts] = 0.0
-    return Scan(stamps, times_s, keys, cuts, scenes, longest(scenes), still, kept)
+    return Scan(
+        stamps, times_s, keys, cuts, scenes, longest(scenes), still, kept, meter.finish(), prints.finish(probe.rotation)
+    )
 
 
-def frames_to_check(path: Path, scan: Scan, probe: Probe, settings: CurateSettings) -> dict[int, Image]:
-    """Return the frames of the chosen scene to look for people in, by index: those of the pass, or decoded again."""
-    wanted = checked_frames(scan.chosen.start_frame, scan.chosen.end_frame, settings.frames_checked)
+def frames_to_check(
+    path: Path, scan: Scan, scene: Scene, probe: Probe, settings: CurateSettings
+) -> Iterator[tuple[int, Image]]:
+    """Yield the frames of a scene to look for people in, with their indices: those of the pass, or decoded again."""
+    wanted = checked_frames(scene.start_frame, scene.end_frame, settings.frames_checked)
     if all(index in scan.frames for index in wanted):
-        return {index: scan.frames[index] for index in wanted}
+        yield from ((index, scan.frames[index]) for index in wanted)
+        return
     size = checked_size(probe, settings)
-    chosen = pick(path, scan.stamps, scan.keys, wanted)
-    return {index: upright_rgb(frame, *size, probe.rotation) for index, frame in chosen}
+    for index, frame in pick(path, scan.stamps, scan.keys, wanted):
+        yield index, upright_rgb(frame, *size, probe.rotation)
 
 
 def checked_frames(start: int, end: int, count: int) -> list[int]:

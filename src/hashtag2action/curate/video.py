@@ -1,14 +1,16 @@
-"""One video to at most one clip, and the evidence for what was decided."""
+"""One video to the clips that may be kept of it, at most one by default, and the evidence for what was decided."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.curate.cut import ClipInfo, cut_clip
-from hashtag2action.curate.people import Box, load_detector
-from hashtag2action.curate.scan import Scan, frames_to_check, scan_video
+from hashtag2action.curate.people import Detection, find_people
+from hashtag2action.curate.quality import Quality, fault
+from hashtag2action.curate.scan import Scan, checked_frames, frames_to_check, scan_video
 from hashtag2action.curate.scenes import Scene
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.curate.window import Window, choose_window
@@ -17,22 +19,24 @@ from hashtag2action.media.probe import Probe, probe_video
 
 
 @dataclass(frozen=True)
-class Detection:
-    """The people in one checked frame."""
+class SceneReport:
+    """The people found in a scene, the part of it that would be kept, and the clip once it is written."""
 
-    index: int
-    time_s: float
-    boxes: tuple[Box, ...]
-
-    @property
-    def area(self) -> float:
-        """Share of the picture that people cover, overlaps counted once for each."""
-        return min(1.0, sum(box.area for box in self.boxes))
+    chosen: Scene
+    motion: float  # mean over the scene, 0 to 1
+    detections: tuple[Detection, ...]
+    person_frames: int
+    people: int  # most people in one frame
+    window: Window
+    clip: ClipInfo | None = None
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What was found in a video and decided about it. `dataclasses.asdict` makes it JSON; equal input, equal report."""
+    """What was found in a video and decided about it. `dataclasses.asdict` makes it JSON; equal input, equal report.
+
+    `chosen` to `clip` are those of the longest scene, or with `all_scenes` of the longest that is kept; `more` has the others.
+    """
 
     title: str
     decision: Decision
@@ -41,66 +45,133 @@ class VideoReport:
     probe: Probe | None = None
     cuts: tuple[int, ...] = ()  # first frames of the scenes but the first
     scenes: tuple[Scene, ...] = ()
+    quality: Quality | None = None
     chosen: Scene | None = None
     motion: float | None = None  # mean over the chosen scene, 0 to 1
     detections: tuple[Detection, ...] = ()
     person_frames: int | None = None
+    people: int | None = None  # most in one frame of the chosen scene
     window: Window | None = None
     clip: ClipInfo | None = None
+    more: tuple[SceneReport, ...] = ()
+    fingerprint: bytes | None = None  # kept in the catalog, not in the JSON file
+
+    def clips(self, clip_path: Path) -> list[tuple[Path, ClipInfo]]:
+        """Return every clip with its file, where `clip_path` is that of the first."""
+        infos = [self.clip, *(scene.clip for scene in self.more)]
+        return [(scene_path(clip_path, n), info) for n, info in enumerate(infos) if info is not None]
 
 
 def curate_video(path: Path, settings: CurateSettings, clip_path: Path) -> VideoReport:
     """Decide a video as the paper does (section 3.2) and write its clip to `clip_path` if it may be kept.
 
     The longest scene is kept; a person in enough of the frames checked accepts it, fewer send it to a reviewer (the
-    clip is written, so that it can be watched). A fault of the file is a decision like any other. Raises `UserError`
-    where there is no detector to be had.
+    clip is written, so that it can be watched). Further scenes' clips lie beside it. A fault of the file is a decision like
+    any other. Raises `UserError` where there is no detector to be had.
     """
     try:
-        return _curate(path, settings, clip_path)
+        report, scan = _examine(path, settings)
+        if report.window is None or report.decision is Decision.REJECTED:
+            return report
+        assert report.probe is not None and report.chosen is not None
+        content = report.quality.content if settings.crop_bars and report.quality else None
+        clips = [
+            cut_clip(path, scan, scene, report.probe, window, settings, scene_path(clip_path, n), content)
+            for n, (scene, window) in enumerate(
+                [(report.chosen, report.window), *((more.chosen, more.window) for more in report.more)]
+            )
+        ]
     except MediaError as error:
-        return VideoReport(path.stem, Decision.REJECTED, Reason(error.kind), error.detail)
+        return _refused(path, error)
+    more = tuple(dataclasses.replace(scene, clip=clip) for scene, clip in zip(report.more, clips[1:], strict=True))
+    return dataclasses.replace(report, clip=clips[0], more=more)
 
 
-def _curate(path: Path, settings: CurateSettings, clip_path: Path) -> VideoReport:
+def examine_video(path: Path, settings: CurateSettings) -> VideoReport:
+    """Decide a video as `curate_video` does, and write nothing."""
+    try:
+        return _examine(path, settings)[0]
+    except MediaError as error:
+        return _refused(path, error)
+
+
+def scene_path(clip_path: Path, number: int) -> Path:
+    """Return where the clip of a video's n-th kept scene lies, the first at `clip_path` itself."""
+    return clip_path.with_name(f"{clip_path.stem}-{number}{clip_path.suffix}") if number else clip_path
+
+
+def _refused(path: Path, error: MediaError) -> VideoReport:
+    return VideoReport(path.stem, Decision.REJECTED, Reason(error.kind), error.detail)
+
+
+def _examine(path: Path, settings: CurateSettings) -> tuple[VideoReport, Scan]:
     probe = probe_video(path)
+    _check_size(path, probe, settings)
+    scan = scan_video(path, probe, settings)
+    report = VideoReport(
+        path.stem,
+        Decision.REJECTED,
+        Reason.SCENE_TOO_SHORT,
+        f"longest scene {scan.chosen.duration_s:.2f} s, under {settings.min_clip_s:g} s",
+        probe=probe,
+        cuts=tuple(scan.cuts),
+        scenes=tuple(scan.scenes),
+        quality=scan.quality,
+        chosen=scan.chosen,
+        motion=_motion(scan, scan.chosen),
+        fingerprint=scan.fingerprint,
+    )
+    low = fault(scan.quality, settings.quality) if scan.quality else None
+    if round(scan.chosen.duration_s, 3) < settings.min_clip_s:
+        return report, scan
+    if low and settings.low_quality == "reject":
+        return dataclasses.replace(report, reason=Reason.LOW_QUALITY, detail=low), scan
+    scenes = [_look(path, scan, scene, probe, settings) for scene in _candidates(scan, settings)]
+    kept = [scene for scene in scenes if scene.person_frames >= settings.min_person_frames]
+    best, *more = kept or scenes[:1]
+    report = dataclasses.replace(
+        report,
+        decision=Decision.ACCEPTED if kept else Decision.REVIEW,
+        reason=Reason.PERSON if kept else Reason.FEW_PERSON_FRAMES,
+        detail=f"a person in {best.person_frames} of {len(best.detections)} frames",
+        more=tuple(more),
+        **{field.name: getattr(best, field.name) for field in dataclasses.fields(SceneReport)},
+    )
+    if low and kept:
+        report = dataclasses.replace(report, decision=Decision.REVIEW, reason=Reason.LOW_QUALITY, detail=low)
+    return report, scan
+
+
+def _check_size(path: Path, probe: Probe, settings: CurateSettings) -> None:
     if probe.duration_s > settings.max_video_s:
         raise MediaError("too_large", f"{probe.duration_s:.0f} s, over {settings.max_video_s:g} s")
-    scan = scan_video(path, probe, settings)
-    scene = scan.chosen
-    found = {
-        "probe": probe,
-        "cuts": tuple(scan.cuts),
-        "scenes": tuple(scan.scenes),
-        "chosen": scene,
-        "motion": round(float(scan.motion[scene.start_frame : scene.end_frame].mean()), 6),
-    }
-    if round(scene.duration_s, 3) < settings.min_clip_s:
-        detail = f"longest scene {scene.duration_s:.2f} s, under {settings.min_clip_s:g} s"
-        return VideoReport(path.stem, Decision.REJECTED, Reason.SCENE_TOO_SHORT, detail, **found)  # type: ignore[arg-type]
-    detections = _detect(path, scan, probe, settings)
-    person_frames = sum(bool(detection.boxes) for detection in detections)
+    size_mb = path.stat().st_size / 2**20
+    if size_mb > settings.max_video_mb:
+        raise MediaError("too_large", f"{size_mb:.0f} MB, over {settings.max_video_mb:g} MB")
+
+
+def _candidates(scan: Scan, settings: CurateSettings) -> list[Scene]:
+    """Return the scenes that may become clips, the longest first; by default that one alone."""
+    if not settings.all_scenes:
+        return [scan.chosen]
+    long = [scene for scene in scan.scenes if round(scene.duration_s, 3) >= settings.min_clip_s]
+    return sorted(long, key=lambda scene: (scene is not scan.chosen, -round(scene.duration_s, 3), scene.start_frame))
+
+
+def _look(path: Path, scan: Scan, scene: Scene, probe: Probe, settings: CurateSettings) -> SceneReport:
+    planned = len(checked_frames(scene.start_frame, scene.end_frame, settings.frames_checked))
+    detections = find_people(frames_to_check(path, scan, scene, probe, settings), scan.times_s, planned, settings)
     areas = [detection.area for detection in detections]
     checked = [detection.index for detection in detections]
-    window = choose_window(scene, settings.max_clip_s, scan.times_s, scan.motion, checked, areas)
-    accepted = person_frames >= settings.min_person_frames
-    return VideoReport(
-        title=path.stem,
-        decision=Decision.ACCEPTED if accepted else Decision.REVIEW,
-        reason=Reason.PERSON if accepted else Reason.FEW_PERSON_FRAMES,
-        detail=f"a person in {person_frames} of {len(detections)} frames",
+    return SceneReport(
+        chosen=scene,
+        motion=_motion(scan, scene),
         detections=detections,
-        person_frames=person_frames,
-        window=window,
-        clip=cut_clip(path, scan, probe, window, settings, clip_path),
-        **found,  # type: ignore[arg-type]
+        person_frames=sum(bool(detection.boxes) for detection in detections),
+        people=max((len(detection.boxes) for detection in detections), default=0),
+        window=choose_window(scene, settings.max_clip_s, scan.times_s, scan.motion, checked, areas),
     )
 
 
-def _detect(path: Path, scan: Scan, probe: Probe, settings: CurateSettings) -> tuple[Detection, ...]:
-    frames = frames_to_check(path, scan, probe, settings)
-    boxes = load_detector(settings).detect(list(frames.values()))
-    return tuple(
-        Detection(index, round(scan.times_s[index], 3), tuple(people))
-        for index, people in zip(frames, boxes, strict=True)
-    )
+def _motion(scan: Scan, scene: Scene) -> float:
+    return round(float(scan.motion[scene.start_frame : scene.end_frame].mean()), 6)
