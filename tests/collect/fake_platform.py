@@ -1,7 +1,6 @@
 """A platform on loopback that speaks the Research API's documented protocol and has its known faults, by seed.
 
-`least_requests` says how many pages a perfect client would need; what it cannot know (server errors, lost answers) is
-counted in `injected` while serving.
+`least_requests` says how many requests the best client needs, from the seed alone, whatever the real one asked.
 """
 
 from __future__ import annotations
@@ -39,14 +38,17 @@ class Faults:
     nul_bytes: float = 0.0
     settle_s: tuple[float, float] = (0.0, 0.0)  # a new search id is rejected for so long
     search_id_lives_s: float = 1e9
-    cursor_needs_search_id: bool = False
-    fails_before: date | None = None  # windows of more than ten days that begin before it return 500
-    end_inclusive: bool = False
+    short_life: float = 0.0  # share of search ids that live for half a minute to five minutes
+    cursor_needs_search_id: float = 0.0  # share of hashtags; of the others a search goes on without its id
+    fails_before: date | None = None  # windows of more than 15 days that begin before it return 500, always
+    failing_day: float = 0.0  # share of hashtags with a day that makes every window with it return 500, always
+    end_inclusive: float = 0.0  # share of hashtags whose windows have their last day in
 
 
 ALL_FAULTS = Faults(
     server_error=0.02, lost_answer=0.003, cut_answer=0.003, too_many=0.002, missing_cursor=0.03, short_page=0.15,
-    hidden_video=0.02, nul_bytes=0.02, settle_s=(5.0, 25.0),
+    hidden_video=0.02, nul_bytes=0.02, settle_s=(5.0, 25.0), search_id_lives_s=7200.0, short_life=0.05,
+    cursor_needs_search_id=0.1, fails_before=date(2025, 10, 2), failing_day=0.01, end_inclusive=0.5,
 )  # fmt: skip
 
 
@@ -76,6 +78,9 @@ class FakePlatform:
         self.tokens: dict[str, float] = {}
         self.searches: dict[str, tuple[float, float]] = {}  # id -> (valid from, valid to)
         self.tasks: dict[int, list[str]] = {}
+        self.polls: Counter[int] = Counter()
+        self.down_until = 0.0
+        self.damage = ""  # of the file that a validation task gives: html, empty, cut, error or "not there"
         self.number = {tag: index for index, tag in enumerate(self.hashtags)}
         self._lock = threading.Lock()
 
@@ -118,9 +123,32 @@ class FakePlatform:
     def hidden(self, tag: str, place: int) -> bool:
         return self._chance("hidden", self.id_of(tag, place)) < self.faults.hidden_video
 
+    def inclusive(self, tag: str) -> bool:
+        return self._chance("inclusive", tag) < self.faults.end_inclusive
+
+    @functools.cached_property
+    def _failing_days(self) -> dict[str, date]:
+        failing = [tag for tag in self.hashtags if self._chance("failing", tag) < self.faults.failing_day]
+        places = {tag: int(self._chance("failing place", tag) * self.videos_each * 0.7) for tag in failing}
+        return {tag: datetime.fromtimestamp(self.time_of(tag, n), timezone.utc).date() for tag, n in places.items()}
+
+    def failing_day(self, tag: str) -> date | None:
+        return self._failing_days.get(tag)
+
+    def reachable(self, tag: str, place: int) -> bool:
+        day = datetime.fromtimestamp(self.time_of(tag, place), timezone.utc).date()
+        return not self.hidden(tag, place) and day != self.failing_day(tag)
+
+    def fails(self, tag: str, start: date, end: date) -> bool:
+        """Whether the platform fails on this window, however often it is asked."""
+        old, day = self.faults.fails_before, self.failing_day(tag)
+        if old is not None and start < old and (end - start).days > 15:
+            return True
+        return day is not None and start <= day < end + timedelta(days=self.inclusive(tag))
+
     def places(self, tag: str, start: date, end: date) -> range:
         """The places (newest first) of a hashtag's videos in a window."""
-        last = end + timedelta(days=1) if self.faults.end_inclusive else end
+        last = end + timedelta(days=self.inclusive(tag))
         times = [-value for value in self._times[self.number[tag] // 2 % 3]]
         top, low = (-int(datetime(d.year, d.month, d.day, tzinfo=timezone.utc).timestamp()) for d in (last, start))
         return range(bisect.bisect_right(times, top), bisect.bisect_right(times, low))
@@ -136,19 +164,35 @@ class FakePlatform:
         return [place for place in taken if not self.hidden(tag, place)], following, following < len(places)
 
     def least_requests(self, wanted: int) -> int:
-        """The pages that a client needs that never repeats one, in windows of 30 days from the newest back."""
-        total = 0
-        for tag in self.hashtags:
-            found, end = 0, self.end
-            while found < wanted and end > self.start:
-                begin = max(self.start, end - timedelta(days=30))
-                cursor, more = 0, True
-                while more and found < wanted:
-                    videos, cursor, more = self.page(tag, begin, end, cursor, 100)
-                    found += len(videos)
-                    total += 1
-                end = begin
+        """The requests of a client that knows beforehand which windows always fail and when search ids end.
+
+        It asks each page once, from the newest back, in the longest windows that work; these share a day, since no
+        client can know whether the last one counts. It is spared nothing that comes by chance: a page whose answer is
+        an error, lost or cut is asked for once more.
+        """
+        return sum(self._least(tag, wanted) for tag in self.hashtags)
+
+    def _least(self, tag: str, wanted: int) -> int:
+        total, found, end = 0, set[int](), self.end
+        while len(found) < wanted and end > self.start:
+            begin = max(self.start, end - timedelta(days=30))
+            while begin < end and self.fails(tag, begin, end):
+                begin += timedelta(days=1)
+            if begin == end:
+                end -= timedelta(days=1)
+                continue
+            cursor, more = 0, True
+            while more and len(found) < wanted:
+                total += 1 + (self._injected(_key(tag, begin, end, cursor)) is not None)
+                videos, cursor, more = self.page(tag, begin, end, cursor, 100)
+                found.update(videos)
+            end = begin
         return total
+
+    def _injected(self, key: tuple[str, str, str, int]) -> str | None:
+        """The fault by chance that a page has when it is first asked for."""
+        names = ("server_error", "too_many", "lost_answer", "cut_answer")
+        return next((name for name in names if self._chance(name, *key) < getattr(self.faults, name)), None)
 
     # Answers
 
@@ -161,36 +205,37 @@ class FakePlatform:
         cursor, count = body["cursor"], body["max_count"]
         assert 0 <= (end - start).days <= 30
         assert 1 <= count <= 100
-        key = (tag, body["start_date"], body["end_date"], cursor)
+        key = _key(tag, start, end, cursor)
         if self.by_day[day] + 1 > self.quota[0] or self.records_by_day[day] >= self.quota[1]:
             self.rejected["quota"] += 1
             return _error(429, "rate_limit_exceeded", "The API rate limit was exceeded.")
         self.by_day[day] += 1
-        first = self.asked[key] == 0
-        self.asked[key] += 1
-        if self.faults.fails_before and start < self.faults.fails_before and (end - start).days > 10:
-            self.rejected["old window"] += 1
+        if now < self.down_until:
+            self.rejected["down"] += 1
+            return _error(503, "internal_error", "Something is wrong. Please try again later.")
+        if self.fails(tag, start, end):
+            self.rejected["failing window"] += 1
             return _error(500, "internal_error", "Something is wrong. Please try again later.")
         search_id = body.get("search_id")
-        if search_id is None and cursor and self.faults.cursor_needs_search_id:
+        if search_id is None and cursor and self._chance("needs id", tag) < self.faults.cursor_needs_search_id:
             self.rejected["cursor"] += 1
             return _error(400, "invalid_params", "Invalid count or cursor")
         if search_id is not None:
             valid = self.searches.get(search_id, (1e99, 0.0))
             if not valid[0] <= now <= valid[1]:
                 self.rejected["search id"] += 1
-                self.asked[key] -= 1
                 return _error(400, "invalid_params", f"Search Id {search_id} is invalid or expired")
-        if first:
-            for name in ("server_error", "too_many", "lost_answer", "cut_answer"):
-                if self._chance(name, *key) < getattr(self.faults, name):
-                    self.injected[name] += 1
-                    if name == "server_error":
-                        return _error(500, "internal_error", "Something is wrong. Please try again later.")
-                    if name == "too_many":
-                        return _error(429, "rate_limit_exceeded", "The API rate limit was exceeded.")
-                    answer = self.answer(tag, start, end, cursor, count, search_id, key)
-                    return 200, answer, "lose" if name == "lost_answer" else "cut"
+        self.asked[key] += 1
+        fault = self._injected(key) if self.asked[key] == 1 else None
+        if fault is not None:
+            self.injected[fault] += 1
+        if fault == "server_error":
+            return _error(500, "internal_error", "Something is wrong. Please try again later.")
+        if fault == "too_many":
+            return _error(429, "rate_limit_exceeded", "The API rate limit was exceeded.")
+        if fault is not None:
+            answer = self.answer(tag, start, end, cursor, count, search_id, key)
+            return 200, answer, "lose" if fault == "lost_answer" else "cut"
         self.served[key] += 1
         return 200, self.answer(tag, start, end, cursor, count, search_id, key), ""
 
@@ -203,7 +248,10 @@ class FakePlatform:
             search_id = str(FIRST_ID + len(self.searches))
             low, high = self.faults.settle_s
             valid = self.clock.now() + low + (high - low) * self._chance("settle", search_id)
-            self.searches[search_id] = (valid, self.clock.now() + self.faults.search_id_lives_s)
+            lives = self.faults.search_id_lives_s
+            if self._chance("short life", search_id) < self.faults.short_life:
+                lives = 30.0 + 270.0 * self._chance("how short a life", search_id)
+            self.searches[search_id] = (valid, self.clock.now() + lives)
         nul = self._chance("nul", *key) < self.faults.nul_bytes
         videos = ",".join(self.video(tag, place, nul) for place in places)
         shown = (
@@ -229,8 +277,15 @@ class FakePlatform:
             f'"a_field_of_next_year":{{"kept":[1,2]}}}}'
         )
 
-    def validate(self, ids: list[str]) -> dict[str, Any]:
-        return {"status": "completed", "invalid_ids": [int(name) for name in ids if int(name) in self.vanished]}
+    def valid_ids(self, task: int) -> tuple[int, bytes]:
+        """The file of a validation task: the ids that are still there, one a line."""
+        if self.damage == "error":
+            return _error(200, "internal_error", "Something is wrong. Please try again later.")[:2]
+        lines = [name for name in self.tasks[task] if int(name) not in self.vanished]
+        if self.damage == "cut" and task % 2 == 0:
+            del lines[: len(lines) // 2]
+        text = {"html": "<!doctype html><p>log in", "empty": ""}.get(self.damage, "\n".join(lines) + "\n")
+        return 404 if self.damage == "not there" else 200, text.encode()
 
     def today(self) -> str:
         return f"{datetime.fromtimestamp(self.clock.now(), timezone.utc):%Y%m%d}"
@@ -280,12 +335,16 @@ class _Handler(BaseHTTPRequestHandler):
                 platform.requests += 1
                 self._page(body)
             elif path == "/v2/research/validation_task/create/":
-                number = FIRST_ID + len(platform.tasks)
+                number = 12345678910987654321 + len(platform.tasks)  # the documentation's example, beyond 64 bits
                 platform.tasks[number] = _uploaded(self.headers["Content-Type"], body).split()
                 self._reply(200, json.dumps({"data": {"task_id": number}, "error": {"code": "ok"}}).encode())
             elif path == "/v2/research/validation_task_status/get/":
-                data = platform.validate(platform.tasks[json.loads(body)["task_id"]])
-                self._reply(200, json.dumps({"data": data, "error": {"code": "ok"}}).encode())
+                task = json.loads(body)["task_id"]
+                platform.polls[task] += 1
+                status = "Completed" if platform.polls[task] > 1 else "Processing"
+                self._reply(200, json.dumps({"data": {"task_status": status}, "error": {"code": "ok"}}).encode())
+            elif path == "/v2/research/validation_task/download/":
+                self._reply(*platform.valid_ids(json.loads(body)["task_id"]), kind="text/plain")
             else:
                 self._reply(*_error(404, "not_found", "")[:2])
 
@@ -317,6 +376,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _key(tag: str, start: date, end: date, cursor: int) -> tuple[str, str, str, int]:
+    return tag, f"{start:%Y%m%d}", f"{end:%Y%m%d}", cursor
 
 
 def _error(status: int, code: str, message: str) -> tuple[int, bytes, str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -15,15 +17,17 @@ from hashtag2action.catalog.harvest import Download
 from hashtag2action.catalog.posts import NewPost, add_posts, create_tables, ids_of
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms, bury
-from hashtag2action.collect.addresses import ForbiddenAddress, PinnedTransport, check_url, is_public
+from hashtag2action.collect.addresses import ForbiddenAddress, Network, check_url, is_public, resolve
 from hashtag2action.collect.download import download
 from hashtag2action.collect.fetch import Fetched, Problem, fetch, video_suffix
 from hashtag2action.collect.platforms import platform_of, require_permission
 from hashtag2action.collect.settings import DownloadSettings
+from hashtag2action.collect.ytdlp import fetch_page
 from hashtag2action.errors import UserError
 
 FILE = b"\x00\x00\x00\x20ftypisom" + bytes(range(256)) * 800
-FAST = {"retry_s": 0.01, "read_timeout_s": 0.7, "file_timeout_s": 2.0, "max_bytes": 1_000_000, "attempts": 3}
+FAST = {"retry_s": 0.01, "read_timeout_s": 2.0, "file_timeout_s": 5.0, "max_bytes": 1_000_000, "attempts": 3}
+PATIENT = FAST | {"read_timeout_s": 30.0, "file_timeout_s": 60.0, "allow_private": True}  # where no server is slow
 
 
 class Host(BaseHTTPRequestHandler):
@@ -44,7 +48,7 @@ class Host(BaseHTTPRequestHandler):
             kind.running += 1
             kind.most = max(kind.most, kind.running)
         try:
-            getattr(self, "_" + self.path.strip("/").split("/")[0])()
+            getattr(self, "_" + self.path.strip("/").split("/")[0].removesuffix(".mp4"))()
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:
@@ -89,6 +93,11 @@ class Host(BaseHTTPRequestHandler):
         while True:
             self.wfile.write(b"x" * 65536)
 
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp4")
+        self.end_headers()
+
     def _drips(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "500000")
@@ -107,7 +116,7 @@ class Host(BaseHTTPRequestHandler):
             time.sleep(0.2)
 
     def _silent(self) -> None:
-        time.sleep(1.5)
+        time.sleep(4)
         self.close_connection = True
 
     def _page(self) -> None:
@@ -137,8 +146,12 @@ class Host(BaseHTTPRequestHandler):
     def _tofile(self) -> None:
         self._reply(302, Location="file:///etc/passwd")
 
-    def _toprivate(self) -> None:
-        self._reply(302, Location=f"http://127.0.0.1:{self.server.server_address[1]}/video/1")
+    def _hops(self) -> None:
+        """So many redirects to other names of this server, then one to `name`."""
+        left, name = int(self.path.split("/")[2]), self.path.split("/")[3]
+        port = self.server.server_address[1]
+        there = f"b{left - 1}.public:{port}/hops/{left - 1}/{name}" if left else f"{name}:{port}/video/1"
+        self._reply(302, Location=f"http://{there}")
 
 
 @pytest.fixture
@@ -205,7 +218,7 @@ def test_hostile_servers_are_contained(host: Any, tmp_path: Path, path: str, pro
     assert done.path is None
     assert {failure.problem for failure in done.failures} == {problem}
     assert len(done.failures) == attempts
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1_000_000
 
 
@@ -242,44 +255,95 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
-@pytest.mark.parametrize("path", ["/video/1", "/toprivate"])
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "2130706433", "0x7f.1"])
-def test_loopback_in_every_spelling_is_refused(host: Any, tmp_path: Path, name: str, path: str) -> None:
-    done = fetch(host.url.replace("127.0.0.1", name) + path, tmp_path / "file", DownloadSettings(**FAST))
+LOOPBACKS = [
+    "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "017700000001", "0.0.0.0",
+    "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "127.0.0.1.", "LOCALHOST", "①②⑦.⓪.⓪.①",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOPBACKS)
+def test_loopback_in_every_spelling_is_refused(host: Any, tmp_path: Path, name: str) -> None:
+    done = fetch(host.url.replace("127.0.0.1", name) + "/video/1", tmp_path / "file", DownloadSettings(**FAST))
     assert done.path is None
     assert done.failures[-1].problem in (Problem.FORBIDDEN, Problem.CONNECTION)
     assert not host.asked
 
 
-def test_a_redirect_to_a_private_address_is_refused(host: Any) -> None:
-    """A public host (the first answer of the resolver is let through to this server) that points to a private one."""
-    import hashtag2action.collect.fetch as module
+class Names:
+    """A name server for tests: names ending in .public are at 127.0.0.2, which counts as public here; all else is real."""
 
-    transport = PinnedTransport(resolver=lambda name, port: ["127.0.0.1"] if name == "127.0.0.1" else ["93.184.216.34"])
-    client = module.make_client(DownloadSettings(**FAST))
-    with pytest.raises(ForbiddenAddress, match="no public address"):
-        transport.handle_request(client.build_request("GET", host.url + "/toprivate"))
+    def __init__(self, *answers: str) -> None:
+        self.answers, self.asked = list(answers), list[str]()
+
+    def __call__(self, name: str, port: int) -> list[str]:
+        self.asked.append(name)
+        if name.endswith(".public"):
+            return [self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]]
+        return resolve(name, port)
+
+
+def seen_as_public(address: str) -> bool:
+    return address == "127.0.0.2" or is_public(address)
+
+
+@pytest.fixture
+def public(host: Any) -> Any:
+    """A second server, at 127.0.0.2 and with the same port."""
+    handler = type("Public", (Host,), {"asked": Counter(), "ranges": [], "most": 0, "running": 0})
+    server = ThreadingHTTPServer(("127.0.0.2", int(host.url.rsplit(":", 1)[1])), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    handler.port = server.server_address[1]  # type: ignore[attr-defined]
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("hops", range(4))
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"]
+)
+def test_a_redirect_to_a_private_address_is_refused_at_every_hop(
+    host: Any, public: Any, tmp_path: Path, name: str, hops: int
+) -> None:
+    names = Names("127.0.0.2")
+    network = Network(resolve=names, is_public=seen_as_public)
+    where = f"http://a.public:{public.port}/hops/{hops}/{name}"
+    done = fetch(where, tmp_path / "file", DownloadSettings(**FAST), network=network)
+    refused = Problem.CONNECTION if name.startswith("0177") else Problem.FORBIDDEN  # httpx takes no octal numbers
+    assert {failure.problem for failure in done.failures} == {refused}
+    assert sum(public.asked.values()) == (hops + 1) * len(done.failures)
+    assert not host.asked
+    assert {"a.public", *(f"b{n}.public" for n in range(hops))} == {asked for asked in names.asked if "public" in asked}
+
+
+def test_redirects_among_public_addresses_are_followed(host: Any, public: Any, tmp_path: Path) -> None:
+    network = Network(resolve=Names("127.0.0.2"), is_public=seen_as_public)
+    done = fetch(
+        f"http://a.public:{public.port}/hops/3/c.public", tmp_path / "f", DownloadSettings(**FAST), network=network
+    )
+    assert done.path is not None and done.path.read_bytes() == FILE
     assert not host.asked
 
 
-def test_a_name_that_changes_its_address_is_pinned(host: Any) -> None:
-    """The resolver is asked once a request; what it would say next does not matter."""
-    import httpx
+def test_a_name_that_changes_its_address_is_pinned(host: Any, public: Any, tmp_path: Path) -> None:
+    """A name that is public when it is checked and private ever after: the connection goes where the check was."""
+    names = Names("127.0.0.2", "127.0.0.1")
+    network = Network(resolve=names, is_public=seen_as_public)
+    settings = DownloadSettings(**FAST)
+    where = f"http://rebinding.public:{public.port}"
+    assert fetch(f"{where}/video/1", tmp_path / "one", settings, network=network).path is not None
+    assert names.asked == ["rebinding.public"]
+    assert public.asked["/video/1"] == 1
+    again = fetch(f"{where}/video/1", tmp_path / "two", settings, network=network)
+    assert [failure.problem for failure in again.failures] == [Problem.FORBIDDEN]
+    assert not host.asked
 
-    asked: list[str] = []
 
-    def resolver(name: str, port: int) -> list[str]:
-        asked.append(name)
-        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
-
-    port = host.url.rsplit(":", 1)[1]
-    with httpx.Client(transport=PinnedTransport(allow_private=True, resolver=resolver), trust_env=False) as client:
-        response = client.get(f"http://rebinding.example:{port}/video/1")
-    assert response.content == FILE
-    assert asked == ["rebinding.example"]
-    mixed = PinnedTransport(resolver=lambda name, port: ["93.184.216.34", "127.0.0.1"])
-    with pytest.raises(ForbiddenAddress):
-        mixed.handle_request(httpx.Request("GET", "http://mixed.example/"))
+def test_a_name_with_one_private_address_among_others_is_refused() -> None:
+    mixed = Network(resolve=lambda name, port: ["93.184.216.34", "127.0.0.1"])
+    with pytest.raises(ForbiddenAddress, match=r"127\.0\.0\.1, no public address"):
+        mixed.addresses("http://mixed.example/")
 
 
 def catalog_with(tmp_path: Path, urls: dict[str, str]) -> Catalog:
@@ -294,7 +358,7 @@ def catalog_with(tmp_path: Path, urls: dict[str, str]) -> Catalog:
 def test_failures_are_a_ledger_and_only_what_may_pass_is_tried_again(host: Any, tmp_path: Path) -> None:
     paths = ("video/1", "video/2", "gone", "broken", "page")
     catalog = catalog_with(tmp_path, {f"../../{name}": f"{host.url}/{name}" for name in paths})
-    settings = DownloadSettings(**(FAST | {"allow_private": True, "attempts": 2}))
+    settings = DownloadSettings(**(PATIENT | {"attempts": 2}))
     summary = download(catalog, to_download(catalog), settings)
     assert (summary.wanted, summary.fetched, summary.refused, summary.to_retry) == (5, 2, 2, 1)
     assert failure_counts(catalog) == {"server_error": 2, "gone": 1, "not_video": 1}
@@ -310,7 +374,7 @@ def test_failures_are_a_ledger_and_only_what_may_pass_is_tried_again(host: Any, 
 
 def test_no_host_is_asked_for_more_than_its_share(host: Any, tmp_path: Path) -> None:
     catalog = catalog_with(tmp_path, {str(number): f"{host.url}/video/{number}" for number in range(20)})
-    settings = DownloadSettings(**(FAST | {"allow_private": True, "per_host": 2, "workers": 8}))
+    settings = DownloadSettings(**(PATIENT | {"per_host": 2, "workers": 8}))
     assert download(catalog, to_download(catalog), settings).fetched == 20
     assert host.most <= 2
     assert max(host.asked.values()) == 1
@@ -325,7 +389,7 @@ def test_a_forgotten_file_does_not_come_back_under_another_id(host: Any, tmp_pat
         bury(session, pseudonyms, "post", ["manifest:2"], 1.0)
         assert add_posts(session, pseudonyms, "manifest", [NewPost("2")], 2.0) == ([], 0)
         assert ids_of(session, "manifest", ["2"]) == {}
-    summary = download(catalog, to_download(catalog), DownloadSettings(**(FAST | {"allow_private": True})))
+    summary = download(catalog, to_download(catalog), DownloadSettings(**PATIENT))
     assert (summary.fetched, summary.refused) == (0, 1)
     assert not list((catalog.workspace / "videos").rglob("*.mp4"))
 
@@ -346,12 +410,53 @@ def test_platforms_that_allow_no_download(url: str, name: str | None) -> None:
 
 def test_ytdlp_fetches_a_page_and_records_its_failures(host: Any, tmp_path: Path) -> None:
     pytest.importorskip("yt_dlp")
-    from hashtag2action.collect.ytdlp import fetch_page
-
-    settings = DownloadSettings(**(FAST | {"attempts": 2}))
+    settings = DownloadSettings(**(FAST | {"attempts": 2, "file_timeout_s": 60.0}))
     assert fetch_page(f"{host.url}/video/1.mp4", tmp_path / "file", settings).failures[0].problem is Problem.FORBIDDEN
     allowed = settings.model_copy(update={"allow_private": True})
     done = fetch_page(f"{host.url}/video/1.mp4", tmp_path / "file", allowed)
     assert done.path is not None and done.path.read_bytes() == FILE
     failed = fetch_page(f"{host.url}/gone", tmp_path / "other", allowed, sleep=lambda seconds: None)
     assert [failure.problem for failure in failed.failures] == [Problem.EXTRACTOR] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("path", "problem", "time_s"), [("/endless.mp4", Problem.EXTRACTOR, 60.0), ("/headers_drip.mp4", Problem.SLOW, 5.0)]
+)
+def test_ytdlp_is_bounded(host: Any, tmp_path: Path, path: str, problem: Problem, time_s: float) -> None:
+    pytest.importorskip("yt_dlp")
+    limits = FAST | {"attempts": 1, "file_timeout_s": time_s, "allow_private": True}
+    started = time.monotonic()
+    done = fetch_page(host.url + path, tmp_path / "file", DownloadSettings(**limits))
+    assert [failure.problem for failure in done.failures] == [problem]
+    assert time.monotonic() - started < time_s + 10
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/video/1')", "no public address"),
+        ("import socket; socket.create_connection(('localhost', {port}))", "no public address"),
+        ("import socket; socket.socket().connect(('localhost', {port}))", "no public address"),
+        ("import socket; socket.socket(socket.AF_INET6).connect(('::ffff:127.0.0.1', {port}))", "no public address"),
+        ("import socket; socket.socket(socket.AF_UNIX).connect('/run/some.sock')", "no public address"),
+        ("import subprocess; subprocess.run(['true'])", "not allowed here"),
+        ("import os; os.system('true')", "not allowed here"),
+        ("open('{outside}', 'w')", "not in the folder"),
+        ("import curl_cffi", "without being checked"),
+    ],
+)
+def test_what_runs_beside_ytdlp_is_confined(host: Any, tmp_path: Path, code: str, says: str) -> None:
+    """The guard of yt-dlp's process, against what an extractor might do there."""
+    (tmp_path / "folder").mkdir()
+    filled = code.format(port=host.url.rsplit(":", 1)[1], outside=tmp_path / "outside")
+    program = (
+        "from pathlib import Path; from hashtag2action.collect.ytdlp_process import _guard; "
+        f"_guard(Path({str(tmp_path / 'folder')!r}), allow_private=False); {filled}"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert says in done.stderr.splitlines()[-1]
+    assert not host.asked
+    assert not (tmp_path / "outside").exists()

@@ -16,8 +16,9 @@ from hashtag2action.catalog.harvest import Post, Tombstone
 from hashtag2action.catalog.ledger import Ledger
 from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.schema import Clip, Decision, Reason, Video
-from hashtag2action.catalog.store import Catalog
-from hashtag2action.collect.compliance import gone_in, refresh
+from hashtag2action.catalog.snapshot import freeze, read_snapshot
+from hashtag2action.catalog.store import Catalog, Entry
+from hashtag2action.collect.compliance import is_ready, refresh, valid_ids
 from hashtag2action.collect.credentials import Credentials
 from hashtag2action.collect.export import export_posts
 from hashtag2action.collect.forget import forget_user, forget_vanished, forget_video
@@ -62,8 +63,11 @@ def collected(tmp_path: Path, shared_videos: Path) -> Catalog:
         (work / "runs" / "pretrain-00000001" / "reconstructions" / f"{stem}.png").write_bytes(b"picture")
         (work / "features").mkdir(exist_ok=True)
         (work / "features" / f"{stem}.npy").write_bytes(b"features")
-    (work / "snapshots").mkdir()
-    (work / "snapshots" / "later.jsonl").write_text("".join(json.dumps({"clip": path}) + "\n" for path in clips))
+    frozen = freeze(catalog, "first")
+    (work / "runs" / "evaluate-00000003").mkdir()
+    (work / "runs" / "evaluate-00000003" / "settings.json").write_text(json.dumps({"snapshot": frozen.digest}))
+    (work / "lists").mkdir()
+    (work / "lists" / "clips.jsonl").write_text("".join(json.dumps({"clip": path}) + "\n" for path in clips))
     (work / "report").mkdir()
     (work / "report" / "index.html").write_text(f"<p>{clips[0]}</p>")
     return catalog
@@ -90,6 +94,7 @@ def test_a_video_goes_from_everywhere(collected: Catalog) -> None:
         if stem in (collected.workspace / "runs" / run / "settings.json").read_text()
     }
     reported = stem in (collected.workspace / "report" / "index.html").read_text()
+    lists_it.add("runs/evaluate-00000003")  # by the digest of a snapshot alone
     gone = forget_video(collected, "id-number-one", 1.0)
     assert (gone.posts, gone.videos, gone.clips, gone.outside) == (1, 1, 1, ())
     assert set(gone.seen_by) == lists_it
@@ -102,6 +107,10 @@ def test_a_video_goes_from_everywhere(collected: Catalog) -> None:
     content = everything(collected)
     for secret in (b"id-number-one", b"my name is Ada", stem.encode()):
         assert secret not in content
+    assert gone.snapshots == {"first": 1}
+    snapshot = read_snapshot(collected.workspace, "first")
+    assert len(snapshot.clips) == 2
+    assert not [clip for clip in snapshot.clips if stem in clip.path or clip.title == "my name is Ada"]
     assert b"id-number-two" in content
 
 
@@ -118,6 +127,24 @@ def test_a_user_goes_with_all_posts_and_does_not_come_back(collected: Catalog) -
     with collected.session() as session:
         assert {row.kind for row in session.scalars(sa.select(Tombstone))} == {"user", "post", "file"}
         assert all(len(row.digest) == 64 for row in session.scalars(sa.select(Tombstone)))
+
+
+def test_later_snapshots_leave_out_what_was_forgotten(collected: Catalog) -> None:
+    """The same file, entered and curated anew from elsewhere, is in no snapshot that is frozen afterwards."""
+    one = next(video for video in collected.videos() if Path(video.path).name == "one.mp4")
+    stem, copy = clip_of(collected, "one.mp4"), collected.workspace.parent / "again.mp4"
+    shutil.copy(one.path, copy)
+    clip = {column: getattr(one.clips[0], column) for column in ("start_s", "end_s", "scene_s", "frames", "fps", "width", "height", "size_bytes", "sha256")}  # fmt: skip
+    forget_video(collected, str(one.sha256), 1.0)
+    collected.register([Entry(copy, ("yoga",))])
+    again = next(video for video in collected.videos() if video.path == str(copy))
+    facts = {"sha256": one.sha256, "codec": "h264"}
+    collected.set_decision(
+        again.id, Decision.ACCEPTED, Reason.PERSON, clips=[clip | {"path": f"clips/{stem}.mp4"}], facts=facts
+    )
+    later = freeze(collected, "later")
+    assert len(later.clips) == 2
+    assert stem not in {Path(clip.path).stem for clip in later.clips}
 
 
 def test_duplicates_of_a_forgotten_video_are_curated_again(collected: Catalog) -> None:
@@ -171,28 +198,67 @@ def test_refresh_after_15_days_finds_what_vanished(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "gone"),
+    ("answer", "ready"),
     [
-        ({"status": "processing"}, None),
-        ({"status": "completed", "invalid_ids": [FIRST_ID, str(FIRST_ID + 1)]}, {str(FIRST_ID), str(FIRST_ID + 1)}),
-        ({"status": "done", "result": {"unavailable": [{"id": FIRST_ID}]}}, {str(FIRST_ID)}),
-        ({"results": [{"id": FIRST_ID, "status": "deleted"}, {"id": 5, "status": "available"}]}, {str(FIRST_ID)}),
-        ({"status": "completed", "deleted": []}, set()),
+        ({"task_status": "Completed"}, True), ({"task_status": "Processing"}, False), ({"status": "processing"}, False),
+        ({"status": "COMPLETED", "more": 1}, True),
     ],
-)
-def test_forms_of_a_validation_result(answer: dict[str, Any], gone: set[str] | None) -> None:
-    assert gone_in(answer) == gone
-
-
-@pytest.mark.parametrize("answer", [{"status": "completed"}, {"status": "completed", "valid_count": 5}, {}])
-def test_an_unknown_form_marks_nothing(answer: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="unknown form"):
-        gone_in(answer)
+)  # fmt: skip
+def test_words_for_a_tasks_progress(answer: dict[str, Any], ready: bool) -> None:
+    assert is_ready(answer) is ready
 
 
 def test_a_failed_task_is_a_fault() -> None:
     with pytest.raises(ApiFault):
-        gone_in({"status": "failed"})
+        is_ready({"task_status": "Failed"})
+
+
+IDS = [str(FIRST_ID), str(FIRST_ID + 1), str(FIRST_ID + 2)]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "{}\n{}\n", "{}\r\n{}\r\n\r\n", "\ufeff{}\n{}", "{},{}", "{}; {}", "video_id\n{}\n{}\n", "[{}, {}]", '["{}","{}"]', "{} {} {}",
+    ],
+)  # fmt: skip
+def test_forms_of_a_list_of_valid_ids(file: str) -> None:
+    assert valid_ids(file.format(IDS[0], IDS[2], IDS[0]).encode(), IDS) == {IDS[0], IDS[2]}
+
+
+NOT_UNDERSTOOD = [
+    b"", b"\n\n", b"video_id\n", b"<!doctype html><title>log in</title>", b"PK\x03\x04\x14\x00\x08\x00", b"{\"data\":{}}", b"7316681498072616",
+    f"{IDS[0]}\n{IDS[1][:7]}".encode(), f"{IDS[0]}\tvalid\n{IDS[1]}\tinvalid\n".encode(), f"{int(IDS[0]) + 99}\n".encode(), b"\xff\xfe\x00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("file", NOT_UNDERSTOOD)
+def test_a_file_of_another_form_is_not_guessed_at(file: bytes) -> None:
+    with pytest.raises(UserError, match="unknown form"):
+        valid_ids(file, IDS)
+    with pytest.raises(UserError, match="unknown form"):
+        is_ready({"state": "fine"})
+
+
+@pytest.mark.parametrize("damage", ["html", "empty", "cut", "error", "not there"])
+def test_a_damaged_answer_marks_nothing(tmp_path: Path, damage: str) -> None:
+    clock = VirtualClock(tmp_path / "clock", 1.7672e9)
+    with FakePlatform(clock, ["one"], 300, date(2025, 11, 1), date(2025, 12, 31)) as fake:
+        ledger = Ledger(Catalog(tmp_path / "work"))
+        api = ResearchApi(Credentials(KEY, SECRET), clock, fake.url)
+        harvest(ledger, api, {"one": 300}, HarvestSettings(per_hashtag=300, start=fake.start, end=fake.end), clock)
+        fake.vanished = {fake.id_of("one", 7)}
+        fake.damage = damage
+        clock.sleep(16 * 86_400)
+        if damage in ("error", "not there"):
+            assert refresh(ledger, api, clock).stopped is not None
+        else:
+            with pytest.raises(UserError, match="unknown form"):
+                refresh(ledger, api, clock)
+        with ledger.catalog.session() as session:
+            assert list(session.scalars(sa.select(Post.id).where(Post.vanished_at.is_not(None)))) == []
+        fake.damage = ""
+        assert refresh(ledger, api, clock).vanished == 1
 
 
 @pytest.mark.parametrize(

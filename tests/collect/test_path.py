@@ -13,8 +13,8 @@ from fake_platform import KEY, SECRET, FakePlatform, Faults
 from typer.testing import CliRunner, Result
 from virtual_clock import VirtualClock
 
-from hashtag2action.catalog.posts import tag_yields
 from hashtag2action.catalog.store import Catalog
+from hashtag2action.catalog.yields import tag_yields
 from hashtag2action.cli import collect, hashtags
 
 TINY = [

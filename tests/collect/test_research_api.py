@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,67 @@ def test_an_answer_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(research_api, "MAX_ANSWER_BYTES", 1 << 20)
     with pytest.raises(ApiFault, match="does not end"):
         ask(200, b" " * (3 << 20), tmp_path)
+
+
+@pytest.mark.parametrize("manner", ["headers", "body", "token", "silent", "endless headers"])
+def test_a_platform_that_drips_is_cut_off_in_time(tmp_path: Path, manner: str) -> None:
+    """A byte now and then keeps a read timeout from ever ending; the whole exchange has a limit."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def drip(self, beginning: bytes, bytes_each: bytes = b"x", pause_s: float = 0.1) -> None:
+            self.wfile.write(beginning)
+            for _ in range(80):
+                self.wfile.write(bytes_each)
+                self.wfile.flush()
+                time.sleep(pause_s)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.close_connection = True
+            try:
+                if self.path.startswith("/v2/oauth") and manner != "token":
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(b'{"access_token":"clt.1","expires_in":7200}')
+                elif manner == "body":
+                    self.drip(b"HTTP/1.1 200 OK\r\n\r\n")
+                elif manner == "endless headers":
+                    self.drip(b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 10_000 + b"\r\n", 0.001)
+                elif manner == "silent":
+                    time.sleep(8)
+                else:
+                    self.drip(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            except OSError:
+                pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    clock, url = VirtualClock(tmp_path / "clock", 1.7e9), f"http://127.0.0.1:{server.server_address[1]}"
+    api = ResearchApi(Credentials(KEY, SECRET), clock, url, timeout_s=1.0, answer_s=0.5)
+    for _ in range(2):  # and the next request has a connection again
+        started = time.monotonic()
+        with pytest.raises(ApiFault) as caught:
+            api.videos(REQUEST)
+        assert caught.value.fault is Fault.BROKEN
+        assert time.monotonic() - started < (12 if manner == "token" else 4)
+    server.shutdown()
+    server.server_close()
+
+
+def test_captions_of_ten_megabytes_are_cut(tmp_path: Path) -> None:
+    videos = [
+        {"id": 2**62 + n, "video_description": "\u202e" + "é" * 10_000_000, "junk": ["y" * 99_999]} for n in range(2)
+    ]
+    answer = ask(
+        200, json.dumps({"data": {"videos": videos, "has_more": False}, "error": {"code": "ok"}}).encode(), tmp_path
+    )
+    assert [post.platform_id for post in answer.posts] == [str(2**62), str(2**62 + 1)]
+    assert all(post.caption is not None and len(post.caption) == 4096 for post in answer.posts)
+    assert all(len(json.dumps(post.raw)) < 140_000 for post in answer.posts)
 
 
 def test_nobody_there_is_not_a_request(tmp_path: Path) -> None:

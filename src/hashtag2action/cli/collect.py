@@ -39,6 +39,9 @@ def tiktok(
     per_hashtag: Annotated[int, typer.Option(min=1, help="Posts wanted of each hashtag.")] = 900,
     plan: Annotated[bool, typer.Option("--plan", help="Say what is needed, and send nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Sleep through midnights (UTC) until all is done.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also ask for days on which the platform always failed before.")
+    ] = False,
     budget: Annotated[
         Path | None, typer.Option(help="CSV of `h2a hashtags budget`: spend just these requests.")
     ] = None,
@@ -75,8 +78,12 @@ def tiktok(
         def on_page(hashtag: str, new: int) -> None:
             bar.update(task, advance=new, note=f"#{hashtag}")
 
-        result = harvests.harvest(ledger, api, wanted, settings, clock, wait=wait, budget=requests, on_page=on_page)
+        result = harvests.harvest(
+            ledger, api, wanted, settings, clock, wait=wait, again=again, budget=requests, on_page=on_page
+        )
     show("Harvested", asdict(result), json)
+    if result.unreachable:
+        typer.echo("On some days the platform always fails; `h2a collect status` lists them, --again asks once more.")
 
 
 @app.command()
@@ -176,7 +183,10 @@ def status(workspace: Folder, json: Json = None, catalog: CatalogUrl = None) -> 
     """Count searches, requests, downloads and failures."""
     from hashtag2action.collect.sources import describe_collection
 
-    show("Collection", describe_collection(_existing(workspace, catalog)), json)
+    result = describe_collection(_existing(workspace, catalog))
+    show("Collection", result, json)
+    for day in result["unreachable"]:
+        typer.echo(f"#{day['hashtag']}: the platform fails on every window with {day['start']}")
 
 
 def forget(

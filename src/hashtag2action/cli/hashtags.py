@@ -71,8 +71,8 @@ def budget(
     overrides: Set = None,
 ) -> None:
     """Plan the next requests by what each hashtag has given so far; `h2a collect tiktok --budget` spends them."""
-    from hashtag2action.catalog.posts import create_tables, tag_yields
     from hashtag2action.catalog.store import Catalog
+    from hashtag2action.catalog.yields import tag_yields
     from hashtag2action.console import out as console
     from hashtag2action.console import table
     from hashtag2action.errors import UserError
@@ -84,8 +84,7 @@ def budget(
         raise UserError(f"{workspace}: no such workspace; begin with `h2a collect tiktok`")
     settings = load(BudgetSettings, "hashtags", None, overrides or [])
     opened = Catalog(workspace, catalog)
-    create_tables(opened)
-    yields = tag_yields(opened)
+    yields = tag_yields(opened, searched=True)
     if not yields:
         raise UserError(f"{workspace}: no hashtag has been searched for; begin with `h2a collect tiktok`")
     plan = plan_requests(yields, requests, settings, per_hashtag)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
-
-Resolve = Callable[[str, int], list[str]]
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -57,23 +56,41 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(row[4][0]) for row in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
+@dataclass(frozen=True)
+class Network:
+    """How names become addresses, and which of these may be asked."""
+
+    allow_private: bool = False
+    resolve: Callable[[str, int], list[str]] = resolve
+    is_public: Callable[[str], bool] = is_public
+
+    def addresses(self, url: str) -> list[str]:
+        """Return the addresses of a URL's host, resolved once. Raises `ForbiddenAddress`, and `OSError` without any."""
+        host = check_url(url)
+        parts = urlsplit(url)
+        try:
+            found = self.resolve(host, parts.port or (443 if parts.scheme == "https" else 80))
+        except UnicodeError as error:
+            raise OSError(f"{host}: not a name") from error
+        if not self.allow_private and (private := [address for address in found if not self.is_public(address)]):
+            raise ForbiddenAddress(f"{host} is {private[0]}, no public address")
+        return found
+
+
 class PinnedTransport(httpx.BaseTransport):
     """Sends each request to an address that was checked for it; raises `ForbiddenAddress`, `httpx.ConnectError`."""
 
-    def __init__(self, *, allow_private: bool = False, resolver: Resolve = resolve) -> None:
-        self._allow_private, self._resolve = allow_private, resolver
+    def __init__(self, network: Network) -> None:
+        self._network = network
         self._inner = httpx.HTTPTransport(retries=0, trust_env=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Resolve, check, connect."""
-        host = check_url(str(request.url))
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        host = request.url.host
         try:
-            addresses = self._resolve(host, port)
-        except (OSError, UnicodeError) as error:
+            addresses = self._network.addresses(str(request.url))
+        except OSError as error:
             raise httpx.ConnectError(f"{host}: no address", request=request) from error
-        if not self._allow_private and (private := [address for address in addresses if not is_public(address)]):
-            raise ForbiddenAddress(f"{host} is {private[0]}, no public address")
         pinned = httpx.Request(
             request.method,
             request.url.copy_with(host=addresses[0]),

@@ -1,8 +1,15 @@
-"""Keeping to the terms: ask the platform every 15 days which posts are still there, and note which have vanished."""
+"""Keeping to the terms: ask the platform every 15 days which posts are still there, and note which have vanished.
+
+A validation task takes a file of ids and gives back a text file of those that are valid
+(developers.tiktok.com/doc/batch-compliance-apis), so what is not in it has vanished. A cut or changed file would
+look like many deletions; therefore a post is only marked when a second task, with posts among it that the first one
+has found, does not list it either.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +19,12 @@ from hashtag2action.catalog.ledger import Ledger
 from hashtag2action.catalog.posts import due_for_check, mark_checked
 from hashtag2action.collect.clock import Clock
 from hashtag2action.collect.research_api import ApiFault, Fault, ResearchApi
-from hashtag2action.collect.text import clean_id
+from hashtag2action.collect.text import clean_text
 from hashtag2action.errors import UserError
 
 REFRESH_DAYS = 15.0  # the terms: data older than this must be refreshed
 IDS_A_TASK = 10_000
+CONTROLS = 100  # posts known to be there, in the task that confirms what has vanished
 POLL_S = 30.0
 POLLS = 240
 PATIENCE = {Fault.RATE, Fault.SERVER, Fault.TOKEN, Fault.BROKEN, Fault.UNREACHABLE}
@@ -35,70 +43,61 @@ class RefreshSummary:
 def refresh(ledger: Ledger, api: ResearchApi, clock: Clock, *, days: float = REFRESH_DAYS) -> RefreshSummary:
     """Check every post that was last seen more than `days` ago, 10,000 a task; each task's result is stored at once.
 
-    Raises `UserError` where the platform's answer has a form that is not known: nothing is marked then.
+    Raises `UserError` where the platform's answer has a form that is not known: none of that task's posts is marked.
     """
     due = due_for_check(ledger.catalog, ledger.platform, clock.now() - days * 86_400)
     checked = vanished = 0
     for start in range(0, len(due), IDS_A_TASK):
         ids = due[start : start + IDS_A_TASK]
         try:
-            gone = _validate(api, ids, clock)
+            gone = _gone(api, ids, clock)
         except ApiFault as error:
             return RefreshSummary(len(due), checked, vanished, str(error))
-        vanished += mark_checked(ledger.catalog, ledger.platform, ids, gone & set(ids), clock.now())
+        vanished += mark_checked(ledger.catalog, ledger.platform, ids, gone, clock.now())
         checked += len(ids)
     return RefreshSummary(len(due), checked, vanished, None)
 
 
-def gone_in(answer: dict[str, Any]) -> set[str] | None:
-    """Return the ids that a finished validation task calls gone, None while it runs. Raises `UserError` for other forms.
-
-    The documentation at hand shows neither field names nor words of the result, so several plain forms are read: lists
-    of ids under a name that says "invalid", "unavailable", "deleted" or "removed", and lists of objects that give an id
-    and its status. An answer that fits none is an error rather than "nothing is gone".
-    """
-    status = str(answer.get("status", answer.get("task_status", ""))).lower()
-    if status in ("pending", "processing", "running", "created", "in_progress", "queued"):
-        return None
-    if status in ("failed", "error", "expired"):
+def is_ready(answer: dict[str, Any]) -> bool:
+    """Whether a validation task is completed, by its status. Raises `ApiFault` where it failed, `UserError` for other words."""
+    status = clean_text(str(answer.get("task_status") or answer.get("status") or ""), 32) or "no status"
+    if status.lower() in ("completed", "complete", "done", "success"):
+        return True
+    if status.lower() in ("processing", "pending", "running", "created", "queued", "in_progress"):
+        return False
+    if status.lower() in ("failed", "error", "expired"):
         raise ApiFault(Fault.SERVER, f"the validation task is {status}")
-    lists = list(_lists(answer))
-    if not lists:
-        raise UserError(
-            f"the platform's answer has an unknown form (fields {', '.join(sorted(answer)[:10])}); "
-            "write the ids that are gone to a file and use --gone FILE"
-        )
-    gone: set[str] = set()
-    for name, values in lists:
-        if any(word in name for word in _GONE):
-            gone.update(
-                number
-                for value in values
-                if (number := clean_id(value.get("id") if isinstance(value, dict) else value))
-            )
-        for value in values:
-            if (
-                isinstance(value, dict)
-                and str(value.get("status", "")).lower() in _GONE
-                and (number := clean_id(value.get("id")))
-            ):
-                gone.add(number)
-    return gone
+    raise _unknown(f"status `{status}`")
 
 
-_GONE = ("invalid", "unavailable", "deleted", "removed", "not_found", "gone")
+def valid_ids(body: bytes, asked: Iterable[str]) -> set[str]:
+    """Return the ids in the file of a completed task: numbers with anything but letters between them, a heading allowed.
+
+    Raises `UserError` for a file that is empty, or has anything else than `asked` ids in it.
+    """
+    text = body.decode("utf-8-sig", "replace")
+    tokens = [token for token in re.split(r"[\s,;\"'\[\]]+", text) if token]
+    if tokens and re.fullmatch("[A-Za-z_ ]{1,32}", tokens[0]):
+        del tokens[0]
+    found = set(tokens)
+    if not found:
+        raise _unknown("an empty file")
+    if strange := found - set(asked):
+        raise _unknown(f"`{clean_text(min(strange), 20)}` in the file, which was not asked for")
+    return found
 
 
-def _lists(answer: dict[str, Any], name: str = "") -> Iterator[tuple[str, list[Any]]]:
-    for key, value in answer.items():
-        inner = f"{name}.{key}".lower()
-        known = any(word in inner for word in _GONE)
-        if isinstance(value, dict):
-            yield from _lists(value, inner)
-        elif isinstance(value, list) and (
-            known or all(isinstance(v, dict) and "id" in v and "status" in v for v in value)
-        ):
-            yield inner, value
+def _gone(api: ResearchApi, ids: Sequence[str], clock: Clock) -> set[str]:
+    """Return those of `ids` that two tasks do not list."""
+    valid = _validate(api, ids, clock)
+    gone = [name for name in ids if name not in valid]
+    if not gone:
+        return set()
+    controls = sorted(valid)[:CONTROLS]
+    again = _validate(api, [*gone[: IDS_A_TASK - len(controls)], *controls], clock)
+    if missing := set(controls) - again:
+        raise _unknown(f"{len(missing)} posts listed by one task and not by the next")
+    return set(gone[: IDS_A_TASK - len(controls)]) - again
 
 
 def _validate(api: ResearchApi, ids: Sequence[str], clock: Clock) -> set[str]:
@@ -112,8 +111,14 @@ def _validate(api: ResearchApi, ids: Sequence[str], clock: Clock) -> set[str]:
     )
     task = patience(api.create_validation, ids)
     for _ in range(POLLS):
-        gone = gone_in(patience(api.validation, task))
-        if gone is not None:
-            return gone
+        if is_ready(patience(api.validation_status, task)):
+            return valid_ids(patience(api.validation_file, task), ids)
         clock.sleep(POLL_S)
     raise ApiFault(Fault.SERVER, f"the validation task does not end in {POLLS * POLL_S / 3600:.0f} h")
+
+
+def _unknown(what: str) -> UserError:
+    return UserError(
+        f"the platform's answer has an unknown form ({what}), so no post is marked; "
+        "write the ids that are gone to a file and use --gone FILE"
+    )

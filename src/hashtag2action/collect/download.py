@@ -18,7 +18,10 @@ from hashtag2action.catalog.store import Catalog, Entry
 from hashtag2action.catalog.tombstones import Pseudonyms, forgotten
 from hashtag2action.collect.fetch import Fetched, fetch
 from hashtag2action.collect.settings import DownloadSettings
+from hashtag2action.collect.text import clean_text
 from hashtag2action.console import track
+
+TITLE_CHARACTERS = 200
 
 Fetch = Callable[[str, Path, DownloadSettings], Fetched]
 
@@ -68,10 +71,10 @@ def entries(catalog: Catalog) -> dict[int, Entry]:
         for post_id, path in paths.items():
             post = session.get_one(Post, post_id)
             group = pseudonyms.name(f"{post.platform}:{post.username}" if post.username else None)
-            label = post.raw.get("label") if post.raw else None
+            label = clean_text(post.raw.get("label") if post.raw else None, 256)
             entry = Entry(
-                catalog.workspace / path, tuple(tags.get(post_id, ()))[:64], label if isinstance(label, str) else None,
-                group, (post.caption or "")[:200],
+                catalog.workspace / path, tuple(tags.get(post_id, ()))[:64], label, group,
+                (post.caption or "")[:TITLE_CHARACTERS],
             )  # fmt: skip
             found[post_id] = entry
     return found

@@ -6,7 +6,6 @@ import enum
 import hashlib
 import os
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from pathlib import Path
 import httpx
 import tenacity
 
-from hashtag2action.collect.addresses import ForbiddenAddress, PinnedTransport, check_url
+from hashtag2action.collect.addresses import ForbiddenAddress, Network, PinnedTransport, check_url
+from hashtag2action.collect.deadline import end_after
 from hashtag2action.collect.settings import DownloadSettings
 from hashtag2action.files import atomic_write
 
@@ -72,10 +72,10 @@ class FetchError(Exception):
         self.problem, self.detail, self.wait_s = problem, detail[:500], wait_s
 
 
-def make_client(settings: DownloadSettings) -> httpx.Client:
-    """Return a client that reaches public addresses alone, unless the settings say otherwise."""
+def make_client(settings: DownloadSettings, network: Network | None = None) -> httpx.Client:
+    """Return a client that reaches public addresses alone, unless the settings (or `network`) say otherwise."""
     return httpx.Client(
-        transport=PinnedTransport(allow_private=settings.allow_private),
+        transport=PinnedTransport(network or Network(settings.allow_private)),
         timeout=settings.read_timeout_s,
         follow_redirects=True,
         max_redirects=settings.max_redirects,
@@ -85,7 +85,7 @@ def make_client(settings: DownloadSettings) -> httpx.Client:
 
 
 def fetch(
-    url: str, target: Path, settings: DownloadSettings, *,
+    url: str, target: Path, settings: DownloadSettings, *, network: Network | None = None,
     sleep: Callable[[float], None] = time.sleep, now: Callable[[], float] = time.time,
 ) -> Fetched:  # fmt: skip
     """Fetch a URL to `target` plus a suffix for what it holds; it tries again with growing waits, and never raises for data.
@@ -102,7 +102,7 @@ def fetch(
 
     def once() -> tuple[Path, int, str]:
         try:
-            return _attempt(url, target, settings)
+            return _attempt(url, target, settings, network)
         except FetchError as error:
             failures.append(Failure(now(), error.problem, error.detail))
             raise
@@ -140,20 +140,20 @@ def video_suffix(head: bytes) -> str | None:
     return ".mov" if head[4:8] in (b"moov", b"mdat", b"wide", b"free") else None
 
 
-def _attempt(url: str, target: Path, settings: DownloadSettings) -> tuple[Path, int, str]:
+def _attempt(url: str, target: Path, settings: DownloadSettings, network: Network | None) -> tuple[Path, int, str]:
     part, tag = target.with_name(target.name + ".part"), target.with_name(target.name + ".part.tag")
     target.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.is_file() else 0
     known = tag.read_text() if have and tag.is_file() else ""
     headers = {"Range": f"bytes={have}-", "If-Range": known} if known else {}
     deadline = time.monotonic() + settings.file_timeout_s
-    client = make_client(settings)
-    alarm = threading.Timer(settings.file_timeout_s + 1.0, client.close)  # ends what drips before there is a body
-    alarm.daemon = True
-    alarm.start()
+    client = make_client(settings, network)
     try:
         check_url(url)
-        with client.stream("GET", url, headers=headers) as response:
+        with (
+            end_after(client, settings.file_timeout_s + 1.0),
+            client.stream("GET", url, headers=headers) as response,
+        ):
             resumed = response.status_code == 206 and bool(known) and _begins_at(response) == have
             _check_status(response, resumed=resumed)
             if not resumed:
@@ -174,7 +174,6 @@ def _attempt(url: str, target: Path, settings: DownloadSettings) -> tuple[Path, 
         late = time.monotonic() > deadline
         raise FetchError(Problem.SLOW if late else Problem.CONNECTION, f"{type(error).__name__}: {error}") from error
     finally:
-        alarm.cancel()
         client.close()
     if expected is not None and size != expected:
         raise FetchError(Problem.CONNECTION, f"{size} of {expected} bytes arrived")

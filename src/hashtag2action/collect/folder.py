@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from hashtag2action.catalog.store import Entry
+from hashtag2action.collect.text import clean_text
 from hashtag2action.errors import UserError
 
 SUFFIXES = frozenset(
@@ -59,6 +60,7 @@ def _from_csv(path: Path) -> list[Entry]:
 
 
 def _entry(folder: Path, row: dict[str, str]) -> Entry:
-    hashtags = tuple(tag for word in (row.get("hashtags") or "").split() if (tag := word.lstrip("#")))
+    hashtags = tuple(tag for word in (row.get("hashtags") or "").split() if (tag := word.lstrip("#")[:256]))
     file = Path(os.path.normpath(folder / row["file"]))
-    return Entry(file, hashtags, row.get("label") or None, row.get("group") or None, row.get("title") or "")
+    label, group = (clean_text(row.get(name), 256) or None for name in ("label", "group"))
+    return Entry(file, hashtags, label, group, clean_text(row.get("title"), 1024) or "")

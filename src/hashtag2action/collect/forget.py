@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,14 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from hashtag2action.catalog.harvest import Download, DownloadFailure, Post, PostHashtag
 from hashtag2action.catalog.posts import create_tables
+from hashtag2action.catalog.reviews import forget_reviews
 from hashtag2action.catalog.schema import Clip, Decision, Video, VideoHashtag
+from hashtag2action.catalog.shard_sets import shard_folders
+from hashtag2action.catalog.snapshot import read_snapshot
+from hashtag2action.catalog.snapshot_changes import forget_in_snapshots
 from hashtag2action.catalog.store import BATCH, Catalog
 from hashtag2action.catalog.tombstones import KEY_FILE, Pseudonyms, bury
+from hashtag2action.data.shards import CARD, remove_from_shards
 from hashtag2action.errors import UserError
 from hashtag2action.files import atomic_write
 
@@ -37,6 +42,8 @@ class Forgotten:
     outside: tuple[str, ...]  # files that are not in the workspace: the user's own to remove
     seen_by: dict[str, int]  # run folder -> clips of these that it lists
     again: int  # videos that were its duplicates and are to be curated again
+    snapshots: dict[str, int] = field(default_factory=dict)  # snapshot -> clips removed from it
+    shards: dict[str, int] = field(default_factory=dict)  # folder of shards -> clips removed from it
 
 
 def forget_video(catalog: Catalog, target: str, now: float) -> Forgotten:
@@ -98,17 +105,35 @@ def _forget(
         ):  # fmt: skip
             for start in range(0, len(ids), BATCH):
                 session.execute(sa.delete(column.class_).where(column.in_(ids[start : start + BATCH])))
+        hashes = sorted({row.sha256 for row in [*gone_videos, *clips] if row.sha256})
+        forget_reviews(session, hashes)
         usernames = {post.username for post in gone_posts if post.username}
     _empty_journal(catalog)
+    snapshots, shards = forget_in_snapshots(catalog), _forget_in_shards(catalog, hashes)
     inside = [path for path in files if path.is_relative_to(workspace)]
     outside = sorted(str(path) for path in set(files) - set(inside) if path.exists())
     names = {path.stem for path in inside if _HASH.search(path.stem)}
     words = usernames | {str(path) for path in files} | {str(path.relative_to(workspace)) for path in inside}
-    seen_by, removed = _sweep(workspace, names, words)
+    seen_by, removed = _sweep(workspace, names, words, _digests_before(workspace, snapshots))
     removed += [str(path.relative_to(workspace)) for path in dict.fromkeys(inside) if _unlink(path)]
     return Forgotten(
-        len(gone_posts), len(gone_videos), len(clips), tuple(sorted(set(removed))), tuple(outside), seen_by, again
-    )
+        len(gone_posts), len(gone_videos), len(clips), tuple(sorted(set(removed))), tuple(outside), seen_by, again,
+        snapshots, shards,
+    )  # fmt: skip
+
+
+def _digests_before(workspace: Path, snapshots: dict[str, int]) -> dict[str, int]:
+    """Return the digests that changed snapshots had, and how many clips each has lost; runs may name no more than that."""
+    cards = {name: read_snapshot(workspace, name).card for name in snapshots}
+    return {card["forgotten"][-1]["digest_before"]: snapshots[name] for name, card in cards.items()}
+
+
+def _forget_in_shards(catalog: Catalog, hashes: list[str]) -> dict[str, int]:
+    removed = {}
+    for folder in shard_folders(catalog):
+        if (folder / CARD).is_file():
+            removed[str(folder)] = remove_from_shards(folder, hashes)
+    return {folder: number for folder, number in removed.items() if number}
 
 
 def _rows(
@@ -140,11 +165,14 @@ def _empty_journal(catalog: Catalog) -> None:
             connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
-def _sweep(workspace: Path, names: set[str], words: set[str]) -> tuple[dict[str, int], list[str]]:
+def _sweep(
+    workspace: Path, names: set[str], words: set[str], digests: dict[str, int]
+) -> tuple[dict[str, int], list[str]]:
     """Remove what was made from files of these names; return how many of them each run lists, and what was removed.
 
-    `names` are hashes that files are called by, `words` paths and user names, found as whole words. Lists outside
-    `runs/` lose the lines that mention one; pages of `report/` go whole and can be written again.
+    `names` are hashes that files are called by, `words` paths and user names, found as whole words, `digests` those of
+    snapshots with clips that went. Lists outside `runs/` lose the lines that mention one; pages of `report/` go whole
+    and can be written again.
     """
     seen: dict[str, int] = {}
     removed: list[str] = []
@@ -162,9 +190,11 @@ def _sweep(workspace: Path, names: set[str], words: set[str]) -> tuple[dict[str,
         elif path.suffix in TEXTS:
             text = path.read_text(encoding="utf-8", errors="replace")
             found = set(mention.findall(text))
-            if found and relative.parts[0] == "runs":
+            if relative.parts[0] == "runs":
+                clips = max([len({Path(word).stem for word in found}), *(n for d, n in digests.items() if d in text)])
                 run = "/".join(relative.parts[:2])
-                seen[run] = max(seen.get(run, 0), len({Path(word).stem for word in found}))
+                if clips:
+                    seen[run] = max(seen.get(run, 0), clips)
             elif found and relative.parts[0] == "report":
                 removed += [str(relative)] if _unlink(path) else []
             elif found and path.suffix in (".csv", ".jsonl", ".txt"):

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from hashtag2action.catalog.harvest import Search
 from hashtag2action.catalog.ledger import EMPTY, Ledger
+from hashtag2action.catalog.windows import as_date
 from hashtag2action.collect.clock import Clock, day_of, next_midnight
 from hashtag2action.collect.query import VideoRequest, with_hashtag
 from hashtag2action.collect.research_api import ApiFault, Fault, ResearchApi
@@ -54,6 +54,7 @@ class HarvestSummary:
     new: int
     requests: int
     faults: int
+    unreachable: int  # days of a hashtag on which the platform always fails
     stopped: str | None
 
 
@@ -96,17 +97,21 @@ def harvest(
     clock: Clock,
     *,
     wait: bool = False,
+    again: bool = False,
     max_requests: int | None = None,
     budget: Mapping[str, int] | None = None,
     on_page: Callable[[str, int], None] = lambda hashtag, new: None,
 ) -> HarvestSummary:
     """Find so many posts of each hashtag and enter them in the catalog; call it again to go on.
 
-    When the day's allowance is used up it returns, or with `wait` sleeps until the next one. `budget` limits the
-    requests of this run for each hashtag, those it does not name get none. `on_page` hears of each stored page.
-    Raises `UserError` where the platform refuses the credentials.
+    When the day's allowance is used up it returns, or with `wait` sleeps until the next one. With `again` days
+    on which the platform failed are tried once more. `budget` limits the requests of this run for each hashtag, those
+    it does not name get none. `on_page` hears of each stored page. Raises `UserError` where the platform refuses the
+    credentials.
     """
-    ledger.want(hashtags, settings.start, settings.end)
+    ledger.want(hashtags, settings.start, settings.end, settings.window_days)
+    if again:
+        ledger.try_again(hashtags)
     run = _Run(ledger, api, settings, clock, on_page)
     only: Iterable[str] | None = None if {row.hashtag for row in ledger.progress()} == set(hashtags) else hashtags
     stopped = None
@@ -130,6 +135,7 @@ def harvest(
         run.new,
         run.requests,
         run.faults,
+        sum(row.hashtag in hashtags for row in ledger.unreachable()),
         stopped,
     )
 
@@ -148,11 +154,15 @@ class _Run:
     faults: int = 0
     unreachable: int = 0
     rated: int = 0
+    failing: int = 0  # server errors in a row, whatever was asked
+    hurry: bool = False  # search ids end before they are settled: use them at once
     spent: Counter[str] = field(default_factory=Counter)
 
     def step(self, search: Search, wait: bool) -> str | None:
         """Ask for one page of a search; return why to stop, if so."""
         self.api.connect()
+        if search.search_id is not None and self.clock.now() - search.used_at > self.settings.search_id_s:
+            self.ledger.restart(search, keep_cursor=True)
         size, day = self.settings.page_size, day_of(self.clock.now())
         limits = (self.settings.requests_per_day, self.settings.records_per_day)
         if not self.ledger.reserve(search, day, size, limits):
@@ -165,22 +175,22 @@ class _Run:
         except ApiFault as error:
             self.faults += 1
             return self._after(error.fault, error.message, search, day, wait)
-        self.unreachable = self.rated = 0
+        self.unreachable = self.rated = self.failing = 0
         if not answer.received and search.fault == EMPTY and search.faults + 1 >= EMPTY_PAGES:
             answer = replace(answer, has_more=False)
         now = self.clock.now()
-        settled = now + (self.settings.settle_s if answer.search_id != search.search_id else 0.0)
+        ready_at = now + self.settings.settle_s if answer.search_id != search.search_id else now
+        if self.hurry or (ready_at == now and search.restarts):
+            ready_at = 0.0  # before all others, so that it ends while its search id is good
         new = self.ledger.store(
-            search, answer, reserved=size, day=day, now=now, ready_at=settled if answer.has_more else now
+            search, answer, reserved=size, day=day, now=now, ready_at=ready_at if answer.has_more else now
         )
         self.new += new
         self.on_page(hashtag, new)
         return None
 
     def _request(self, search: Search, hashtag: str) -> VideoRequest:
-        start, end = (
-            date(int(text[:4]), int(text[4:6]), int(text[6:])) for text in (search.start_date, search.end_date)
-        )
+        start, end = as_date(search.start_date), as_date(search.end_date)
         query = with_hashtag(hashtag, self.settings.regions)
         return VideoRequest(query, start, end, self.settings.page_size, search.cursor, search.search_id)
 
@@ -188,10 +198,17 @@ class _Run:
         """Put a search off after a fault, in the way that this fault asks for."""
         s, now, size = self.settings, self.clock.now(), self.settings.page_size
         in_a_row = search.faults if search.fault == fault.value else 0
-        delay = min(s.max_retry_s, s.retry_s * 2**in_a_row)
+        failing = fault in (Fault.SERVER, Fault.BROKEN)
+        self.failing += failing
+        doublings = max(in_a_row, self.failing - 1 if failing else 0)
+        delay = min(s.max_retry_s, s.retry_s * 2.0 ** min(doublings, 30))
         if fault is Fault.SEARCH_ID:
             delay = max(delay, s.settle_s / 2)
+        is_new_id = search.ready_at > search.used_at
         self.ledger.fault(search, fault.value, reserved=size, day=day, now=now, ready_at=now + delay)
+        if fault is Fault.REFUSED and search.start_date == search.end_date:
+            self.ledger.give_up(search)
+            return None
         if fault is Fault.REFUSED:
             return f"the platform refuses the request: {message}"
         if fault is Fault.UNREACHABLE:
@@ -210,17 +227,38 @@ class _Run:
             self.clock.sleep(s.rate_s * self.rated)
         elif fault is Fault.TOKEN and in_a_row + 1 >= TOKEN_TRIES:
             return "the platform refuses the tokens that it gives"
-        elif fault in (Fault.SEARCH_ID, Fault.CURSOR) and in_a_row + 1 >= s.faults_before_restart:
-            if search.restarts >= RESTARTS:
-                self.ledger.give_up(search)
-            else:
-                self.ledger.restart(search, keep_cursor=fault is Fault.SEARCH_ID)
-        elif fault in (Fault.SERVER, Fault.BROKEN) and in_a_row + 1 >= s.faults_before_split:
-            if not search.cursor or in_a_row + 1 >= 3 * s.faults_before_split:
-                self.ledger.give_up(search)
-            else:
-                self.ledger.restart(search, keep_cursor=True)
+        elif fault is Fault.SEARCH_ID and (in_a_row or not is_new_id):
+            self.hurry = is_new_id and not self.hurry
+            self.ledger.restart(search, keep_cursor=True)
+        elif fault is Fault.CURSOR:
+            self._refused_cursor(search, in_a_row)
+        elif failing:
+            self._failed(search, in_a_row, delay)
         return None
+
+    def _refused_cursor(self, search: Search, in_a_row: int) -> None:
+        """Begin again without the search id, then at the first page, then in smaller windows."""
+        if search.search_id is not None:
+            if in_a_row + 1 >= self.settings.faults_before_restart:
+                self.ledger.restart(search, keep_cursor=True)
+        elif search.cursor and search.restarts < RESTARTS:
+            self.ledger.restart(search, keep_cursor=False)
+        elif search.cursor or in_a_row + 1 >= self.settings.faults_before_restart:
+            self.ledger.give_up(search)
+
+    def _failed(self, search: Search, in_a_row: int, delay: float) -> None:
+        """Cut a window that keeps failing. Where all requests fail, the platform is down: everything waits, ever longer."""
+        s = self.settings
+        if self.failing > s.open_searches:
+            self.clock.sleep(delay)
+        tries = s.faults_before_split
+        if not search.cursor:
+            if in_a_row + 1 >= tries or (search.days > 1 and self.ledger.is_suspect(search)):
+                self.ledger.give_up(search)
+        elif in_a_row + 1 >= 2 * tries:
+            self.ledger.give_up(search)
+        elif in_a_row + 1 == tries:
+            self.ledger.restart(search, keep_cursor=True)
 
     def _end_of_day(self, wait: bool) -> str | None:
         midnight = next_midnight(self.clock.now())

@@ -101,11 +101,9 @@ def _listed(path: Path, number: int, row: dict[str, Any]) -> Listed:
     tags = row.get("hashtags") or []
     words = tags.split() if isinstance(tags, str) else tags if isinstance(tags, list) else []
     local = Path(os.path.normpath(path.resolve().parent / file)) if file else None
-    chosen = (
-        clean_text(str(row["id"]), 100) if row.get("id") else hashlib.sha256((url or str(local)).encode()).hexdigest()
-    )
+    given = clean_text(str(row["id"]), 100) if row.get("id") else None
     post = NewPost(
-        platform_id=chosen or "",
+        platform_id=given or hashlib.sha256((url or str(local)).encode()).hexdigest(),
         hashtags=tuple(dict.fromkeys(tag for word in words[:100] if (tag := clean_tag(word)))),
         username=clean_text(row.get("username") or row.get("group"), 256),
         caption=clean_text(row.get("title")),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import ipaddress
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from hashtag2action.catalog.ledger import Answer
 from hashtag2action.catalog.posts import NewPost
 from hashtag2action.collect.clock import Clock
 from hashtag2action.collect.credentials import Credentials
+from hashtag2action.collect.deadline import end_after
 from hashtag2action.collect.query import FIELDS, VideoRequest
 from hashtag2action.collect.text import clean_count, clean_id, clean_raw, clean_tag, clean_text
 from hashtag2action.errors import UserError
@@ -57,19 +57,31 @@ class ResearchApi:
     """A connection to the platform, with the token that it lends for two hours."""
 
     def __init__(
-        self, credentials: Credentials, clock: Clock, base_url: str = API_URL, timeout_s: float = 60.0
+        self,
+        credentials: Credentials,
+        clock: Clock,
+        base_url: str = API_URL,
+        timeout_s: float = 60.0,
+        answer_s: float = ANSWER_S,
     ) -> None:
-        """Prepare the connection; nothing is sent. `base_url` must be HTTPS unless it is this machine's own address."""
+        """Prepare the connection; nothing is sent. `base_url` must be HTTPS unless it is this machine's own address.
+
+        An answer may pause for `timeout_s` and take `answer_s` in all.
+        """
         parts = urlsplit(base_url)
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             raise UserError(f"{base_url}: the client secret is sent there, so it must begin with https://")
         self._credentials, self._clock = credentials, clock
-        self._http = httpx.Client(base_url=base_url, timeout=timeout_s, follow_redirects=False)
+        self._base_url, self._timeout_s, self._answer_s = base_url, timeout_s, answer_s
+        self._http = self._new_client()
         self._token, self._token_ends = "", 0.0
 
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
+
+    def _new_client(self) -> httpx.Client:
+        return httpx.Client(base_url=self._base_url, timeout=self._timeout_s, follow_redirects=False)
 
     def connect(self) -> None:
         """Fetch a token if there is none that will last. Raises `UserError` where the platform refuses the credentials."""
@@ -111,14 +123,23 @@ class ResearchApi:
             raise ApiFault(Fault.BROKEN, "no task_id")
         return task
 
-    def validation(self, task_id: str) -> dict[str, Any]:
-        """Return what the platform says of a validation task. Raises `ApiFault`."""
-        task: int | str = int(task_id) if task_id.isdigit() else task_id
-        return self._call("/v2/research/validation_task_status/get/", json={"task_id": task})
+    def validation_status(self, task_id: str) -> dict[str, Any]:
+        """Return what the platform says of a validation task's progress. Raises `ApiFault`."""
+        return self._call("/v2/research/validation_task_status/get/", json=_task(task_id))
+
+    def validation_file(self, task_id: str) -> bytes:
+        """Return the file that a completed validation task has made. Raises `ApiFault`."""
+        self.connect()
+        status, body = self._send("/v2/research/validation_task/download/", {"json": _task(task_id)}, self._bearer())
+        answer = _parse(body)
+        if status != 200 or (answer is not None and "error" in answer):
+            raise self._refusal(status, answer or {})
+        return body
 
     def _fetch_token(self) -> None:
         secrets = {"client_key": self._credentials.client_key, "client_secret": self._credentials.client_secret}
-        status, answer = self._send("/v2/oauth/token/", {"data": {**secrets, "grant_type": "client_credentials"}})
+        status, body = self._send("/v2/oauth/token/", {"data": {**secrets, "grant_type": "client_credentials"}})
+        answer = _read(status, body)
         token = answer.get("access_token")
         if isinstance(token, str) and token:
             self._token = token
@@ -133,38 +154,50 @@ class ResearchApi:
 
     def _call(self, path: str, **content: Any) -> dict[str, Any]:
         self.connect()
-        status, answer = self._send(path, content, {"Authorization": f"Bearer {self._token}"})
+        status, body = self._send(path, content, self._bearer())
+        answer = _read(status, body)
         error = answer.get("error")
         code = str(error.get("code", "")) if isinstance(error, dict) else ""
         data = answer.get("data")
         if status == 200 and code in ("ok", "") and isinstance(data, dict):
             return data
+        raise self._refusal(status, answer)
+
+    def _refusal(self, status: int, answer: Mapping[str, Any]) -> ApiFault:
+        error = answer.get("error")
+        code = str(error.get("code", "")) if isinstance(error, dict) else ""
         message = clean_text(error.get("message"), 200) if isinstance(error, dict) else None
         fault = _fault(status, code, message or "")
         if fault is Fault.TOKEN:
             self._token = ""
-        raise ApiFault(fault, f"HTTP {status} {clean_text(code, 64)}: {message or 'no message'}")
+        return ApiFault(fault, f"HTTP {status} {clean_text(code, 64)}: {message or 'no message'}")
+
+    def _bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
 
     def _send(
         self, path: str, content: Mapping[str, Any], headers: Mapping[str, str] | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        deadline = time.monotonic() + ANSWER_S
+    ) -> tuple[int, bytes]:
+        """Return status and body of a POST, the whole of which takes at most `answer_s`, headers and all."""
         body = bytearray()
         try:
-            with self._http.stream("POST", path, headers=dict(headers or {}), **content) as response:
+            with (
+                end_after(self._http, self._answer_s),
+                self._http.stream("POST", path, headers=dict(headers or {}), **content) as response,
+            ):
                 for block in response.iter_bytes():
                     body += block
-                    if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+                    if len(body) > MAX_ANSWER_BYTES:
                         raise ApiFault(Fault.BROKEN, "the answer does not end")
                 status = response.status_code
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise ApiFault(Fault.UNREACHABLE, type(error).__name__) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.StreamError) as error:
             raise ApiFault(Fault.BROKEN, type(error).__name__) from error
-        answer = _parse(bytes(body))
-        if answer is None and status == 200:
-            raise ApiFault(Fault.BROKEN, "the answer is not JSON")
-        return status, answer or {}
+        finally:
+            if self._http.is_closed:
+                self._http = self._new_client()
+        return status, bytes(body)
 
 
 def to_post(video: object) -> NewPost | None:
@@ -186,6 +219,18 @@ def to_post(video: object) -> NewPost | None:
         origin="TikTok Research API",
         raw=clean_raw(video),
     )
+
+
+def _task(task_id: str) -> dict[str, int | str]:
+    return {"task_id": int(task_id) if task_id.isdigit() else task_id}
+
+
+def _read(status: int, body: bytes) -> dict[str, Any]:
+    """Return the JSON object in an answer, an empty one where there is none and the status says why."""
+    answer = _parse(body)
+    if answer is None and status == 200:
+        raise ApiFault(Fault.BROKEN, "the answer is not JSON")
+    return answer or {}
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

@@ -23,12 +23,13 @@ class HarvestSettings(Settings):
     records_per_day: int = Field(100_000, ge=1)
     open_searches: int = Field(8, ge=1)  # taken in turn, so that a new search id has time to become valid
     settle_s: float = Field(25.0, ge=0)  # platforms reject a search id for its first 5 to 25 s
+    search_id_s: float = Field(3600.0, ge=0)  # a search id that was not used for so long is not sent again
     retry_s: float = Field(5.0, gt=0)  # wait after a first fault; doubles with each in a row
     max_retry_s: float = Field(600.0, gt=0)
     rate_s: float = Field(60.0, gt=0)  # wait after "too many requests"
     rate_tries: int = Field(3, ge=1)  # after so many in a row it is the day's quota
-    faults_before_split: int = Field(3, ge=1)  # server errors in a row after which a window is cut in halves
-    faults_before_restart: int = Field(3, ge=1)  # refusals of a search id or cursor in a row after which it is given up
+    faults_before_split: int = Field(2, ge=1)  # server errors in a row after which a window is cut in halves
+    faults_before_restart: int = Field(2, ge=1)  # refusals of a cursor in a row after which its search begins again
 
     @model_validator(mode="after")
     def _in_order(self) -> HarvestSettings:

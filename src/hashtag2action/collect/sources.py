@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from hashtag2action.catalog.downloads import failure_counts, to_download
 from hashtag2action.catalog.harvest import Download, Harvest, Post, Quota, Search, Tombstone
+from hashtag2action.catalog.ledger import Ledger
 from hashtag2action.catalog.posts import add_posts, create_tables, ids_of, link_videos
 from hashtag2action.catalog.store import Catalog, Entry
 from hashtag2action.catalog.tombstones import Pseudonyms
-from hashtag2action.collect.download import download, entries, link
+from hashtag2action.collect.download import TITLE_CHARACTERS, download, entries, link
 from hashtag2action.collect.export import write_list
 from hashtag2action.collect.fetch import fetch
 from hashtag2action.collect.folder import find_videos
@@ -24,6 +25,7 @@ from hashtag2action.collect.manifest import PLATFORM, read_manifest
 from hashtag2action.collect.platforms import require_permission
 from hashtag2action.collect.register import register
 from hashtag2action.collect.settings import DownloadSettings
+from hashtag2action.collect.text import clean_text
 from hashtag2action.collect.ytdlp import fetch_page, require_ytdlp
 from hashtag2action.engine import make_engine
 from hashtag2action.errors import UserError
@@ -47,8 +49,9 @@ def add_manifest(catalog: Catalog, path: Path) -> dict[str, Any]:
     local = [item for item in listed if item.file is not None and item.post.platform_id in numbers]
     found = [
         Entry(
-            item.file, item.post.hashtags, item.post.raw.get("label"),
-            item.post.raw.get("group") or pseudonyms.name(item.post.username), item.post.caption or "",
+            item.file, item.post.hashtags, clean_text(item.post.raw.get("label"), 256),
+            clean_text(item.post.raw.get("group"), 256) or pseudonyms.name(item.post.username),
+            (item.post.caption or "")[:TITLE_CHARACTERS],
         )
         for item in local if item.file is not None
     ]  # fmt: skip
@@ -85,7 +88,7 @@ def fetch_files(
 
 def describe_collection(catalog: Catalog) -> dict[str, Any]:
     """Count searches, requests, posts, downloads, failures and what was forgotten."""
-    create_tables(catalog)
+    unreachable = [asdict(day) for day in Ledger(catalog).unreachable()]
     with catalog.session() as session:
 
         def count(table: type[Any], *conditions: sa.ColumnElement[bool]) -> int:
@@ -99,6 +102,8 @@ def describe_collection(catalog: Catalog) -> dict[str, Any]:
             "requests": session.scalar(sa.select(sa.func.sum(Quota.requests))) or 0,
             "requests by day": {q.day: q.requests for q in session.scalars(sa.select(Quota).order_by(Quota.day))},
             "searches": dict(Counter(session.scalars(sa.select(Search.state)))),
+            "unreachable days": len(unreachable),
+            "unreachable": unreachable,
             "downloads": dict(Counter(session.scalars(sa.select(Download.state)))),
             "failed attempts": failure_counts(catalog),
             "tombstones": count(Tombstone),
