@@ -27,10 +27,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hashtag2action.curate.cut import encoder_options
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.data.augment import IMAGENET_MEAN, IMAGENET_STD, multi_scale_box
 from hashtag2action.data.clips import ClipDataset, Share, ViewPlan
 from hashtag2action.media.sampling import pretrain_indices
+from hashtag2action.models.allocator import keep_freed_memory
 from hashtag2action.settings import load
 from hashtag2action.train.settings import MaskSettings, PretrainSettings
 from hashtag2action.train.views import view_rounds
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training does, and here for both
 
     with tempfile.TemporaryDirectory() as name:
         forms = prepare(options.videos, Path(name))
@@ -70,10 +73,7 @@ def prepare(videos: list[Path], folder: Path) -> dict[str, list[Path]]:
     kinds = {
         "720p, GOP 250": (720, {"preset": "medium", "crf": "23", "g": "250"}),
         "720p, GOP 30": (720, {"preset": "medium", "crf": "23", "g": "30"}),
-        "stored": (
-            curate.short_side_px,
-            {"preset": curate.preset, "crf": str(curate.crf), "g": str(curate.gop_frames), "bf": "0"},
-        ),
+        "stored": (curate.short_side_px, encoder_options(curate)),
     }
     forms: dict[str, list[Path]] = {}
     for kind, (side, encoder) in kinds.items():

@@ -48,14 +48,18 @@ LossStep = Callable[[], Tensor]
 
 def main() -> None:
     """Measure what the command line asks for, print a table and write the rows."""
-    options = _options()
+    compare(parse(__doc__), _work)
+
+
+def compare(options: argparse.Namespace, work: Callable[..., None]) -> None:
+    """Measure every size and input; `work` is what each implementation's process does (see `_work`)."""
     cases = [(size, side) for size in options.sizes for side in options.inputs]
     peak = matmul_peak(options.device)
     print(f"matrix product peak: {peak:.0f} GFLOP/s on {options.device}, {torch.get_num_threads()} threads")
     print("impl          size      input batch   s/step  clips/s      MB    GFLOP  peak")
     rows = []
     for size, side in cases:
-        for row in measure(options, size, side):
+        for row in measure(options, size, side, work):
             row["gflops_per_s"] = round(row["gflops"] / row["seconds"], 1)
             row["peak_share"] = round(row["gflops_per_s"] / peak, 3)
             rows.append(row)
@@ -69,13 +73,13 @@ def main() -> None:
         write_json(options.json, rows)
 
 
-def measure(options: argparse.Namespace, size: str, side: int) -> list[dict[str, Any]]:
+def measure(options: argparse.Namespace, size: str, side: int, work: Callable[..., None]) -> list[dict[str, Any]]:
     """Let every implementation take its turn `options.rounds` times and return a row for each."""
     context = multiprocessing.get_context("spawn")
     workers: dict[str, tuple[Any, Connection]] = {}
     for impl in options.impls:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, impl, size, side, options), daemon=True)
+        process = context.Process(target=work, args=(theirs, impl, size, side, options), daemon=True)
         process.start()
         theirs.close()
         workers[impl] = process, ours
@@ -124,8 +128,16 @@ def _work(pipe: Connection, impl: str, size: str, side: int, options: argparse.N
     masks = sample_masks(options.batch, config.grid, decoder="running_cell" if cells else "random", device=device)
     if impl == "transformers":
         importlib.import_module("transformers.models.videomae")
-    before = _rss_mb()
+    before = rss_mb()
     model, loss_of = build(config, video, *masks)
+    serve(pipe, impl, model, loss_of, before, options)
+
+
+def serve(
+    pipe: Connection, impl: str, model: nn.Module, loss_of: LossStep, before: float, options: argparse.Namespace
+) -> None:
+    """Take a step of `loss_of` whenever `pipe` asks for one, then report memory beyond `before` MB and operations."""
+    device = options.device
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True if impl == "ours" else None
     )
@@ -185,7 +197,7 @@ def _transformers(config: VideoMAEConfig, video: Tensor, hidden: Tensor, spared:
 def _official(
     config: VideoMAEConfig, video: Tensor, hidden: Tensor, spared: Tensor, folder: Path
 ) -> tuple[nn.Module, LossStep]:
-    _stand_in_for_timm()
+    stand_in_for_timm()
     sys.path.insert(0, str(folder))
     module = importlib.import_module("models.modeling_pretrain")
     model = module.PretrainVisionTransformer(
@@ -224,7 +236,7 @@ def _all_targets(pixels: Tensor, config: VideoMAEConfig) -> Tensor:
     return ((patches - mean) / (deviation + 1e-6)).flatten(2)
 
 
-def _stand_in_for_timm() -> None:
+def stand_in_for_timm() -> None:
     """The official model takes four names from timm, which needs torchvision; none of them does work in a step."""
     layers, registry = types.ModuleType("timm.models.layers"), types.ModuleType("timm.models.registry")
     layers.drop_path = lambda x, *_: x  # type: ignore[attr-defined]
@@ -248,7 +260,7 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _rss_mb() -> float:
+def rss_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -257,11 +269,12 @@ def _peak_rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse(description: str | None, batch: int = 8) -> argparse.Namespace:
+    """Read the command line of a comparison."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["vit_s", "vit_b"])
     parser.add_argument("--inputs", nargs="+", type=int, default=[112, 224], help="side of the square input in pixels")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rounds", type=int, default=5, help="steps of each implementation that are timed")
     parser.add_argument("--warm-up", type=int, default=1)
     parser.add_argument("--impls", nargs="+", default=None, help="of ours, official, transformers")

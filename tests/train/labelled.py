@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
     "sample.shrink": True,
     "augment.scale": (0.8, 1.0),
     "augment.erase": 0.0,
+    "augment.operations": 0,
     "mix.probability": 0.0,
     "label_smoothing": 0.0,
     "optim.batch": 8,

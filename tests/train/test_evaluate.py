@@ -81,6 +81,41 @@ def test_every_video_counts(samples: list[Sample], result: tuple[Path, EvaluateS
     by_class = [np.mean([r for r, s in zip(right, samples, strict=True) if s.label == name]) for name in CLASSES[:2]]
     assert summary.class_accuracy[:2] == pytest.approx(by_class)
     assert summary.mean_class_accuracy == pytest.approx(np.mean(by_class))
+    assert summary.problems == {"unreadable": 1} and 0 <= summary.calibration_error <= 1
+
+
+def test_where_the_model_fails_is_told(samples: list[Sample], result: tuple[Path, EvaluateSummary]) -> None:
+    folder, summary = result
+    predictions = json.loads((folder / "predictions.json").read_text())
+    wrong = [p for p in predictions if p["scores"] and not p["right"]]
+    assert sum(case["videos"] for case in summary.worst) == len(wrong)
+    for case in summary.worst:
+        clips = [p["path"] for p in wrong if (p["label"], p["predicted"]) == (case["label"], case["predicted"])]
+        assert set(case["clips"]) <= set(clips) and case["videos"] == len(clips)
+    assert {"class", "group", "brightness", "length_s"} == set(summary.slices)
+    for parts in summary.slices.values():
+        assert sum(part["videos"] for part in parts) == 8
+        assert sum(part["videos"] * part["top1"] for part in parts) == pytest.approx(8 * summary.top1)
+    assert any(part["part"] == "unknown" and part["videos"] == 1 for part in summary.slices["brightness"])
+
+
+def test_scores_of_every_video_are_in_a_table(samples: list[Sample], result: tuple[Path, EvaluateSummary]) -> None:
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(result[0] / "predictions.parquet").to_pylist()
+    assert [row["path"] for row in rows] == [str(sample.path) for sample in samples]
+    assert rows[6]["scores"] is None and rows[6]["right"] is False and len(rows[0]["scores"]) == 3
+    assert np.mean([row["right"] for row in rows]) == pytest.approx(result[1].top1)
+    assert 0 < rows[0]["brightness"] < 1 and rows[0]["length_s"] > 1
+
+
+def test_accuracy_by_facts_from_elsewhere(model: Path, samples: list[Sample], tmp_path: Path) -> None:
+    hashtags = {sample.path: ("indoors" if i % 2 else "outdoors") for i, sample in enumerate(samples[:6])}
+    found = evaluate(samples, model, SETTINGS, tmp_path / "run", {"hashtag": hashtags})
+    assert {(part["part"], part["videos"]) for part in found.slices["hashtag"]} == {
+        ("indoors", 3), ("outdoors", 3), ("unknown", 2)
+    }  # fmt: skip
+    assert json.loads((tmp_path / "run" / "predictions.json").read_text())[1]["hashtag"] == "indoors"
 
 
 def test_an_interrupted_evaluation_goes_on(

@@ -17,7 +17,8 @@ from hashtag2action.data.splits import Sample, Split
 from hashtag2action.errors import UserError
 from hashtag2action.models import build_classifier, build_videomae, load_model, save_checkpoint
 from hashtag2action.settings import load, recipe_names
-from hashtag2action.train.finetune import effective_values, finetune
+from hashtag2action.train.effective import effective
+from hashtag2action.train.finetune import finetune
 from hashtag2action.train.finetune_model import build_model
 from hashtag2action.train.finetune_settings import FinetuneSettings
 from hashtag2action.train.logbook import read_log
@@ -68,6 +69,8 @@ EVERYTHING: dict[str, Any] = {
     "sample__views": 2,
     "sample__balance": 1.0,
     "augment__erase": 0.5,
+    "augment__operations": 4,
+    "optim__average": 0.9,
     "mix__probability": 1.0,
     "model__drop_path": 0.3,
     "model__head_dropout": 0.3,
@@ -205,9 +208,9 @@ def test_wrong_input_ends_in_one_clear_line(change: str, message: str, tmp_path:
 def test_effective_values_of_the_papers_recipe() -> None:
     """Table 3 on UCF101's 9,537 training clips: 1e-3 * 8 / 256, layer decay .9 over 12 blocks."""
     settings = load(FinetuneSettings, "finetune", "paper")
-    values = effective_values(settings, 9537, depth=12)
-    assert values["learning rate of the head"] == pytest.approx(3.125e-5)
-    assert values["learning rate of the patch embedding"] == pytest.approx(3.125e-5 * 0.9**13)
+    values = effective(settings, 9537)
+    assert values["peak learning rate, head"] == pytest.approx(3.125e-5)
+    assert values["peak learning rate, patch embedding"] == pytest.approx(3.125e-5 * 0.9**13)
     assert values["steps"] == 100 * 9537 // 8
     assert values["warm-up steps"] == 100 * 9537 // 8 // 20
     model, optim, sample = settings.model, settings.optim, settings.sample

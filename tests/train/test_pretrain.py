@@ -191,3 +191,19 @@ def test_recipes_build_a_model_whose_masks_fit(recipe):
     assert (~hidden).sum() > 0 and (hidden & ~spared).sum() > 0
     values = effective_values(chosen, clips=chosen.optim.batch * 10)
     assert values["views a step"] == chosen.optim.batch * chosen.sample.views
+
+
+def test_goes_on_from_given_weights(small_clips: list[Path], tmp_path: Path) -> None:
+    pretrain(small_clips, settings(**{"optim.max_steps": 4}), tmp_path / "first")
+    start = tmp_path / "first" / "model.pt"
+    changes = {"optim.max_steps": 4, "optim.lr": 1e-30, "optim.min_lr": 0.0, "seed": 1, "start": str(start)}
+    went_on = pretrain(small_clips, settings(**changes), tmp_path / "second")
+    assert " 0 new, 0 left" in str(went_on.effective["start"])
+    assert all(
+        torch.equal(value, weights(tmp_path / "first")[name]) for name, value in weights(tmp_path / "second").items()
+    )
+    with pytest.raises(UserError, match=r"none\.pt: no such file"):
+        pretrain(small_clips, settings(start=str(tmp_path / "none.pt")), tmp_path / "third")
+    start.write_bytes(b"no weights")
+    with pytest.raises(UserError, match=r"model\.pt"):
+        pretrain(small_clips, settings(**changes), tmp_path / "fourth")

@@ -1,6 +1,7 @@
 """Fine-tuning views of a clip: every random choice is made on the host, once for all frames; pixels move on the device.
 
-Rules and constants are those of VideoMAE V2's fine-tuning: random-resized crop, flip, random erasing.
+Rules, constants and their order are those of VideoMAE V2's fine-tuning: RandAugment of the whole frames, random-resized
+crop, flip, random erasing.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hashtag2action.data.augment import Box, crop_resize, normalize
+from hashtag2action.data.randaugment import Operation, RandAugmentPlan, apply_operation, draw_operations
 
 ERASE_AREA = (0.02, 1 / 3)  # share of the picture
 ERASE_RATIO = (0.3, 1 / 0.3)  # height / width
@@ -34,16 +36,18 @@ class AugmentPlan:
     ratio: tuple[float, float] = (0.75, 4 / 3)
     flip: float = 0.5
     erase: float = 0.25
+    randaugment: RandAugmentPlan = field(default_factory=RandAugmentPlan)
 
 
 @dataclass(frozen=True)
 class ViewDraw:
-    """One view's choices: the crop, whether it is mirrored, what is erased of the result, and the noise's seed."""
+    """One view's choices: operations on whole frames, the crop, its mirroring, what is erased of it and the noise's seed."""
 
     box: Box
     flip: bool = False
     erased: Box | None = None
     noise_seed: int = 0
+    operations: tuple[Operation, ...] = ()
 
 
 def draw_view(
@@ -53,7 +57,8 @@ def draw_view(
     box = random_resized_box(width, height, plan.scale, plan.ratio, rng)
     flip = bool(rng.random() < plan.flip) and may_flip
     erased = random_erase_box(size, rng) if rng.random() < plan.erase else None
-    return ViewDraw(box, flip, erased, int(rng.integers(2**31)))
+    noise_seed = int(rng.integers(2**31))
+    return ViewDraw(box, flip, erased, noise_seed, draw_operations(plan.randaugment, rng))
 
 
 def random_resized_box(
@@ -94,7 +99,7 @@ def render_views(clips: Iterable[tuple[Tensor, Sequence[ViewDraw]]], size: int) 
     crops: list[Tensor] = []
     for frames, views in clips:
         for view in views:
-            crop = crop_resize(frames, view.box, size)
+            crop = crop_resize(_augmented(frames, view.operations), view.box, size)
             crops.append(crop.flip(-1) if view.flip else crop)
             draws.append(view)
     video = normalize(torch.stack(crops))
@@ -105,6 +110,12 @@ def render_views(clips: Iterable[tuple[Tensor, Sequence[ViewDraw]]], size: int) 
             generator = torch.Generator(part.device).manual_seed(view.noise_seed)
             part.copy_(torch.randn(part.shape, generator=generator, device=part.device))
     return video
+
+
+def _augmented(frames: Tensor, operations: Iterable[Operation]) -> Tensor:
+    for operation in operations:
+        frames = apply_operation(frames, operation)
+    return frames
 
 
 def sided_classes(classes: Sequence[str], more: Iterable[str] = ()) -> frozenset[str]:

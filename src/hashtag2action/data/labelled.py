@@ -1,4 +1,4 @@
-"""Labelled clips as fine-tuning reads them: the order and the reading of pre-training's clips, with a class and views."""
+"""Labelled clips as fine-tuning reads them: the order and the reading of pre-training's clips, with targets and views."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _BALANCE = 1  # tells the balanced draw's generator from others with the same se
 
 @dataclass(frozen=True)
 class LabelledSample(ClipSample):
-    """A decoded clip, its class number and the views to cut out of it."""
+    """A decoded clip, which of the clips it is, and the views to cut out of it."""
 
-    label: int = -1
+    number: int = -1
     views: tuple[ViewDraw, ...] = ()
 
 
@@ -42,30 +42,29 @@ class LabelledPlan:
 
 
 class LabelledClips(ClipDataset):
-    """Samples by `(epoch, number in the epoch)`, with the class of the clip that was really read."""
+    """Samples by `(epoch, number in the epoch)`, with the number of the clip that was really read."""
 
     def __init__(
         self,
         clips: Sequence[Path],
-        labels: Sequence[int],
+        labels: Sequence[int] | None,
         flippable: Sequence[bool],
         views: ViewPlan,
         plan: LabelledPlan,
         seed: int,
         cache_mb: float = 0,
     ) -> None:
-        """`labels` holds the class number of each clip, `flippable` whether clips of each class may be mirrored."""
+        """`labels` holds the class number of each clip, None where clips have no single class; `flippable` each clip's."""
         super().__init__(clips, views, seed, cache_mb)
-        self.labels = list(labels)
         self.flippable = list(flippable)
         self.labelled = plan
-        counts = np.bincount(self.labels)[self.labels]
+        counts = np.ones(len(self.clips)) if labels is None else np.bincount(labels)[np.asarray(labels)]
         weights = counts**-plan.balance
         self._bounds = np.cumsum(weights / weights.sum())
         self._drawn = (-1, np.arange(0))
 
     def __getitem__(self, key: tuple[int, int]) -> LabelledSample:
-        """Draw sample `key[1]` of epoch `key[0]`; an unreadable clip is replaced by another one and its class."""
+        """Draw sample `key[1]` of epoch `key[0]`; an unreadable clip is replaced by another one."""
         epoch, number = key
         rng = np.random.default_rng([self.seed, epoch, number])
         clip = self._clip(epoch, number)
@@ -79,10 +78,11 @@ class LabelledClips(ClipDataset):
                 clip = int(rng.integers(len(self.clips)))
                 continue
             height, width = frames.shape[1:3]
-            label, views = self.labels[clip], self.plan.views
-            may_flip, augment = self.flippable[label], self.labelled.augment
-            drawn = tuple(draw_view(width, height, self.plan.size, augment, may_flip, draw) for _ in range(views))
-            return LabelledSample(self.clips[clip], torch.from_numpy(frames), (), tuple(bad), label, drawn)
+            may_flip, augment = self.flippable[clip], self.labelled.augment
+            views = tuple(
+                draw_view(width, height, self.plan.size, augment, may_flip, draw) for _ in range(self.plan.views)
+            )
+            return LabelledSample(self.clips[clip], torch.from_numpy(frames), (), tuple(bad), clip, views)
         return LabelledSample(self.clips[clip], torch.empty(0, dtype=torch.uint8), (), tuple(bad))
 
     def _clip(self, epoch: int, number: int) -> int:

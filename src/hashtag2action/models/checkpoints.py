@@ -21,6 +21,7 @@ from torch import Tensor
 
 from hashtag2action.errors import UserError
 from hashtag2action.files import atomic_path
+from hashtag2action.models.blank import undrawn
 from hashtag2action.models.classifier import VideoClassifier
 from hashtag2action.models.config import ClassifierConfig, EncoderConfig, Grid, VideoMAEConfig
 from hashtag2action.models.positions import interpolate_positions, sinusoid_positions
@@ -64,21 +65,27 @@ def save_checkpoint(model: Model, path: str | Path, *, extra: dict[str, Any] | N
         torch.save(content, temporary)
 
 
-def load_model(path: str | Path) -> Model:
-    """Rebuild a model from a file that `save_checkpoint` wrote. Raises `UserError` for any other file."""
-    content = read_checkpoint(path)
+def load_model(path: str | Path, content: dict[str, Any] | None = None) -> Model:
+    """Rebuild a model from a file that `save_checkpoint` wrote. Raises `UserError` for any other file.
+
+    `content` is what `read_checkpoint` returned for it, where that was called before.
+    """
+    content = read_checkpoint(path) if content is None else content
     config = _saved_config(content, path)
     if config is None:
         raise UserError(f"{path}: holds weights without settings; build the model by name and use load_pretrained")
-    model = VideoClassifier(config) if isinstance(config, ClassifierConfig) else VideoMAE(config)
-    report = load_pretrained(model, path)
+    with undrawn():
+        model = VideoClassifier(config) if isinstance(config, ClassifierConfig) else VideoMAE(config)
+    report = load_pretrained(model, path, content=content)
     if report.new or report.left:
         raise UserError(f"{path}: weights and settings do not fit; it is damaged, fetch it again")
     return model
 
 
-def load_pretrained(model: Model, path: str | Path, *, class_index: str | Path | None = None) -> LoadReport:
-    """Load what fits from any checkpoint into `model`, in place.
+def load_pretrained(
+    model: Model, path: str | Path, *, class_index: str | Path | None = None, content: dict[str, Any] | None = None
+) -> LoadReport:
+    """Load what fits from any checkpoint (its `content`, where it was read before) into `model`, in place.
 
     A pre-training file's encoder goes into a classifier, whose `fc_norm` and `head` stay new. A head of another
     number of classes is left, unless `class_index` names a JSON file with the list of its rows to keep, one for each
@@ -86,7 +93,7 @@ def load_pretrained(model: Model, path: str | Path, *, class_index: str | Path |
     the file's grid differs. Raises `UserError` where the file cannot be read, matches nothing or has a tensor of
     another shape.
     """
-    content = read_checkpoint(path)
+    content = read_checkpoint(path) if content is None else content
     state = adapt_keys(unwrap_state(content, path), model)
     notes: list[str] = []
     if class_index is not None:

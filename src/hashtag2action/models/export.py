@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,13 +25,20 @@ ONNX_LIMIT = 2 * 1024**3 - 1
 """Bytes that one protobuf file can hold."""
 
 
-def export_model(model: Model, path: str | Path, format: Format, *, classes: Sequence[str] | None = None) -> Path:
+def export_model(
+    model: Model,
+    path: str | Path,
+    format: Format,
+    *,
+    classes: Sequence[str] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
     """Write `model` for other programs and return the path.
 
     `safetensors`: a file with the official names, which `load_model` reads too. `hf`: a folder that `transformers`
     loads as `VideoMAEForVideoClassification`, `VideoMAEForPreTraining` or `VideoMAEModel`; `classes` names the
     classes in it. `onnx`: a file that maps `video` `(batch, 3, T, H, W)` to `logits`, or to the encoder's `tokens`
-    for a pre-training model; the batch is free. Raises `UserError` for an unknown format or what the format cannot
+    for a pre-training model; the batch is free, and `about` (class names, frame rate) travels in its metadata. Raises `UserError` for an unknown format or what the format cannot
     express.
     """
     path = Path(path)
@@ -40,7 +47,7 @@ def export_model(model: Model, path: str | Path, format: Format, *, classes: Seq
     elif format == "hf":
         _write_hf_folder(model, path, classes)
     elif format == "onnx":
-        _write_onnx(model, path)
+        _write_onnx(model, path, about or {})
     else:
         raise UserError(f"format: unknown {format!r}; known are safetensors, hf, onnx")
     return path
@@ -161,9 +168,9 @@ def _write_tensors(state: dict[str, Tensor], path: Path, metadata: dict[str, str
         save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, temporary, metadata)
 
 
-def _write_onnx(model: Model, path: Path) -> None:
+def _write_onnx(model: Model, path: Path, about: Mapping[str, Any]) -> None:
     try:
-        import onnx  # noqa: F401 - PyTorch's exporter uses it
+        import onnx
     except ModuleNotFoundError as error:
         raise UserError("onnx export: the package onnx is missing; pip install 'hashtag2action[export]'") from error
     network: nn.Module = _encoder(model)
@@ -184,6 +191,9 @@ def _write_onnx(model: Model, path: Path) -> None:
             output_names=[output],
             dynamic_axes={"video": {0: "batch"}, output: {0: "batch"}},
         )
+        written = onnx.load(temporary)
+        onnx.helper.set_model_props(written, {CONFIG_KEY: json.dumps(dict(about))})
+        onnx.save(written, temporary)
     network.train(training)
 
 

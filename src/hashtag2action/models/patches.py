@@ -38,7 +38,7 @@ def gather_patches(video: Tensor, tokens: Tensor, tubelet: int, patch: int) -> T
     return pieces.view(b, tokens.shape[1], c * tubelet * patch * patch)
 
 
-def normalized_targets(patches: Tensor, std: Tensor, tubelet: int) -> Tensor:
+def normalized_targets(patches: Tensor, std: Tensor) -> Tensor:
     """Return what the decoder is to predict, in the order of `patches` `(B, n, 3*tubelet*patch*patch)`, float32.
 
     Official: pixels are brought back to [0, 1] and normalised per patch and channel, `(x - mean) / (sqrt(var) +

@@ -66,7 +66,7 @@ class VideoMAE(nn.Module):
         features = self._decode(video, plan.visible, decoded, count)
         with torch.no_grad():
             patches = gather_patches(video, hidden, self.config.tubelet, self.config.patch)
-            target = normalized_targets(patches, self.pixel_std, self.config.tubelet)
+            target = normalized_targets(patches, self.pixel_std)
         predictions = F.linear(features, *self._channels_first_head())
         if plan.weights is None:
             return F.mse_loss(predictions.float(), target)

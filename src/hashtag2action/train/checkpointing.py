@@ -112,6 +112,13 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Return the objective's parameters and buffers by name, on the CPU, from a checkpoint of the training loop."""
-    return dict(torch.load(path, map_location="cpu", weights_only=True)["model"])
+def load_weights(path: Path, averaged: bool = False) -> dict[str, torch.Tensor]:
+    """Return the objective's parameters and buffers by name, on the CPU, from a checkpoint of the training loop.
+
+    With `averaged`, those of the running mean that was kept beside them.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not averaged:
+        return dict(content["model"])
+    mean = content["average"].items()
+    return {name.removeprefix("module."): value for name, value in mean if name.startswith("module.")}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 if TYPE_CHECKING:
     from hashtag2action.data.clips import BadClip
@@ -60,6 +61,10 @@ class Course:
     hooks: Sequence[Hook] = ()
     scored: bool = False
     """Whether a hook gives the `score` that ranks checkpoints; otherwise the mean loss of the last steps does."""
+    patience_steps: int | None = None
+    """Stop when the best `score` is so many steps old; the result is then the best checkpoint, not the last."""
+    average: AveragedModel | None = None
+    """Running mean of the objective's weights, updated after every step and saved with them."""
     title: str = "training"
 
 
@@ -74,6 +79,8 @@ class Progress:
     bad_steps: int = 0
     bad_in_row: int = 0
     rollbacks: int = 0
+    best_score: float | None = None
+    best_step: int = 0
     first: list[float] = field(default_factory=list)
     recent: list[float] = field(default_factory=list)
     unlogged: list[float] = field(default_factory=list)
@@ -95,3 +102,20 @@ class LoopResult:
     bad_clips: dict[str, str]
     memory_mb: float
     checkpoint: Path
+    stopped_early: bool = False
+
+    def figures(self, batch: int, clips: int) -> dict[str, Any]:
+        """Return what every training's summary says of its course, for `batch` clips a step and `clips` an epoch."""
+        return {
+            "steps": self.steps,
+            "epochs": self.steps * batch / clips,
+            "loss_first": self.loss_first,
+            "loss_last": self.loss_last,
+            "seconds": self.seconds,
+            "clips_per_s": self.steps * batch / self.seconds if self.seconds else 0.0,
+            "data_wait": self.data_wait,
+            "memory_mb": self.memory_mb,
+            "bad_steps": self.bad_steps,
+            "rollbacks": self.rollbacks,
+            "bad_clips": self.bad_clips,
+        }

@@ -3,88 +3,78 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hashtag2action.console import track
-from hashtag2action.data.splits import Sample, class_numbers
+from hashtag2action.data.splits import Sample
 from hashtag2action.errors import UserError
-from hashtag2action.files import write_json
+from hashtag2action.files import atomic_path, write_json
 from hashtag2action.settings import digest
-from hashtag2action.train import metrics
+from hashtag2action.train.classifier_file import weights_file
+from hashtag2action.train.evaluate_summary import EvaluateSummary, summarise
 from hashtag2action.train.finetune_settings import EvaluateSettings
-from hashtag2action.train.predict import Predictor, load_predictor, weights_file
+from hashtag2action.train.predict import Predictor, load_predictor
+from hashtag2action.train.run_folder import begin, read_summary
+from hashtag2action.train.slices import Value
+
+Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class EvaluateSummary:
-    """What an evaluation found, as `summary.json` holds it. Every share is of all videos, read or not."""
-
-    model: str
-    videos: int
-    unreadable: int
-    """Videos without scores; they count as wrong."""
-    unknown_labels: list[str]
-    """Labels that the model has no class for; their videos count as wrong."""
-    top1: float
-    top5: float
-    """Share whose class is among the `top_k` highest scores."""
-    top_k: int
-    """5, or the number of classes where there are fewer (`top5` then says nothing)."""
-    top1_interval: tuple[float, float]
-    """95 % bootstrap interval, drawn over sources (groups), not clips."""
-    groups: int
-    chance: float
-    """Top-1 of guessing evenly, 1 / classes."""
-    mean_class_accuracy: float
-    """Mean over the classes that have videos."""
-    classes: list[str]
-    class_accuracy: list[float | None]
-    """By class; None for a class without videos."""
-    confusion: list[list[int]]
-    """Row: the true class; column: the predicted one; unreadable videos are in none."""
-    segments: int
-    crops: int
-    seconds: float
-    clips_per_s: float
-
-
-def evaluate(samples: Sequence[Sample], model: Path, settings: EvaluateSettings, folder: Path) -> EvaluateSummary:
+def evaluate(
+    samples: Sequence[Sample],
+    model: Path,
+    settings: EvaluateSettings,
+    folder: Path,
+    columns: Mapping[str, Mapping[Path, Value]] | None = None,
+    classes: Path | None = None,
+) -> EvaluateSummary:
     """Score labelled videos with a fine-tuned model and leave everything about it in `folder`.
 
-    `model` is a run folder of fine-tuning or its `model.pt`. Writes `settings.json`, `scores.jsonl` (a line a video as it
-    is scored, from which an interrupted evaluation goes on), `predictions.json` (per video: path, label, group, scores,
-    top5) and, when all is done, `summary.json`. Raises `UserError` where there are no videos, none of their labels is one
-    of the model's classes, or the model is not a classifier.
+    `model` and `classes` are as for `load_predictor`. `columns` holds facts by which accuracy is broken down besides
+    brightness and length, such as `{"hashtag": {path: "yoga"}}`. Writes `settings.json`, `scores.jsonl` (a line a video as
+    it is scored, from which an interrupted evaluation goes on), `predictions.json` and `predictions.parquet` (per video)
+    and, when all is done, `summary.json`. Raises `UserError` where there are no videos, none of their labels is one of the
+    model's classes, or the model is no classifier of single classes.
     """
-    folder = Path(folder)
+    folder, columns = Path(folder), columns or {}
     if not samples:
         raise UserError("evaluation: no labelled videos; give some, or hold out more of them")
-    finished = _begin(samples, model, settings, folder)
+    file = weights_file(model)
+    rows = [(sample.path, sample.label, sample.group) for sample in samples]
+    facts = {name: [values.get(sample.path) for sample in samples] for name, values in columns.items()}
+    run = digest(settings, rows, file, *([facts] if facts else []))
+    finished = begin(folder, run, {"settings": settings.model_dump(mode="json"), "model": str(file)})
     if finished:
-        return finished
-    predictor = load_predictor(model, settings)
+        return EvaluateSummary.from_json(finished)
+    predictor = load_predictor(model, settings, classes)
+    _check(samples, predictor, file)
+    records = _score(samples, predictor, settings, folder / "scores.jsonl")
+    predictions = [
+        _prediction(sample, record, predictor.classes) | {name: values[i] for name, values in facts.items()}
+        for i, (sample, record) in enumerate(zip(samples, records, strict=True))
+    ]
+    summary = summarise(samples, records, facts, predictor.classes, str(file), settings)
+    write_json(folder / "predictions.json", predictions)
+    _write_table(folder / "predictions.parquet", predictions)
+    write_json(folder / "summary.json", summary.to_json())
+    return EvaluateSummary.from_json(read_summary(folder))
+
+
+def _check(samples: Sequence[Sample], predictor: Predictor, file: Path) -> None:
+    if predictor.kind != "classes":
+        raise UserError(
+            f"{file}: predicts {predictor.kind}, not one class a video; its training's summary holds its figures"
+        )
     known = set(predictor.classes)
     if not any(sample.label in known for sample in samples):
         raise UserError(
             f"{samples[0].path}: label {samples[0].label!r}, like all others, is none of the model's classes "
             f"({', '.join(predictor.classes[:5])}, ...); evaluate on the classes that it was trained on"
         )
-    records = _score(samples, predictor, settings, folder / "scores.jsonl")
-    predictions = [
-        _prediction(sample, record, predictor.classes) for sample, record in zip(samples, records, strict=True)
-    ]
-    summary = _summarise(samples, records, predictor, str(weights_file(model)), settings)
-    write_json(folder / "predictions.json", predictions)
-    write_json(folder / "summary.json", asdict(summary))
-    return summary
-
-
-Record = dict[str, Any]
 
 
 def _score(samples: Sequence[Sample], predictor: Predictor, settings: EvaluateSettings, path: Path) -> list[Record]:
@@ -94,8 +84,14 @@ def _score(samples: Sequence[Sample], predictor: Predictor, settings: EvaluateSe
     with path.open("a", encoding="utf-8") as file:
         videos = predictor.scores([samples[number].path for number in rest], settings.readers)
         for number, (video, seconds) in zip(rest, track(videos, len(rest), "evaluating"), strict=True):
-            scores = None if video.scores is None else video.scores.tolist()
-            done[number] = {"number": number, "scores": scores, "problem": video.problem, "seconds": seconds}
+            done[number] = {
+                "number": number,
+                "scores": None if video.scores is None else video.scores.tolist(),
+                "problem": video.problem,
+                "seconds": seconds,
+                "length_s": video.seconds,
+                "brightness": video.brightness,
+            }
             file.write(json.dumps(done[number]) + "\n")
             file.flush()
     return [done[number] for number in range(len(samples))]
@@ -117,64 +113,26 @@ def _read_records(path: Path) -> dict[int, Record]:
 
 def _prediction(sample: Sample, record: Record, classes: Sequence[str]) -> Record:
     found = {"path": str(sample.path), "label": sample.label, "group": sample.group}
+    found |= {"length_s": record["length_s"], "brightness": record["brightness"], "problem": record["problem"]}
     if record["scores"] is None:
-        return {**found, "scores": None, "top5": [], "problem": record["problem"]}
+        return {**found, "scores": None, "top5": [], "predicted": None, "right": False}
     order = np.argsort(-np.array(record["scores"]), kind="stable")[:5]
+    top5 = [[classes[i], record["scores"][i]] for i in order]
+    predicted = classes[order[0]]
     return {
         **found,
         "scores": record["scores"],
-        "top5": [[classes[i], record["scores"][i]] for i in order],
-        "problem": None,
+        "top5": top5,
+        "predicted": predicted,
+        "right": predicted == sample.label,
     }
 
 
-def _summarise(
-    samples: Sequence[Sample], records: Sequence[Record], predictor: Predictor, model: str, settings: EvaluateSettings
-) -> EvaluateSummary:
-    classes = list(predictor.classes)
-    missing = [np.nan] * len(classes)
-    scores = np.array([record["scores"] or missing for record in records], dtype=np.float64)
-    labels = np.array(class_numbers(samples, classes), dtype=np.int64)
-    groups = [sample.group for sample in samples]
-    right = metrics.hits(scores, labels)
-    top_k = min(5, len(classes))
-    seconds = float(sum(record["seconds"] for record in records))
-    return EvaluateSummary(
-        model=model,
-        videos=len(samples),
-        unreadable=sum(record["scores"] is None for record in records),
-        unknown_labels=sorted({sample.label for sample in samples} - set(classes)),
-        top1=float(right.mean()),
-        top5=float(metrics.hits(scores, labels, top_k).mean()),
-        top_k=top_k,
-        top1_interval=metrics.bootstrap_interval(right, groups, settings.bootstrap_draws, settings.seed),
-        groups=len(set(groups)),
-        chance=1 / len(classes),
-        mean_class_accuracy=metrics.mean_class_accuracy(scores, labels),
-        classes=classes,
-        class_accuracy=metrics.class_accuracy(scores, labels),
-        confusion=metrics.confusion(scores, labels).tolist(),
-        segments=settings.segments,
-        crops=settings.crops,
-        seconds=seconds,
-        clips_per_s=len(samples) / seconds if seconds else 0.0,
-    )
+def _write_table(path: Path, predictions: Sequence[Record]) -> None:
+    """Write a line a video: all but the five best, whose scores are in the column `scores`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-
-def _begin(samples: Sequence[Sample], model: Path, settings: EvaluateSettings, folder: Path) -> EvaluateSummary | None:
-    """Check the folder, and return the summary where the evaluation is finished."""
-    run = digest(settings, [(sample.path, sample.label, sample.group) for sample in samples], weights_file(model))
-    about = folder / "settings.json"
-    if about.exists():
-        if json.loads(about.read_text(encoding="utf-8")).get("run") != run:
-            raise UserError(
-                f"{folder}: begun with other settings, videos or model; give a new folder or remove this one"
-            )
-        return _summary(folder) if (folder / "summary.json").exists() else None
-    write_json(about, {"run": run, "settings": settings.model_dump(mode="json"), "model": str(weights_file(model))})
-    return None
-
-
-def _summary(folder: Path) -> EvaluateSummary:
-    content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return EvaluateSummary(**{**content, "top1_interval": tuple(content["top1_interval"])})
+    rows = [{key: value for key, value in row.items() if key != "top5"} for row in predictions]
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd")

@@ -20,8 +20,8 @@ def build_model(
 ) -> tuple[VideoClassifier, LoadReport | None]:
     """Build the classifier with new weights that only the seed decides, then load what `pretrained` has of them.
 
-    A head that was trained on classes of other names is not taken over, even where their number is the same. Raises
-    `UserError` for a checkpoint that does not fit.
+    A head that was trained on classes of other names is not taken over, even where their number is the same, unless
+    `model.class_index` says which of its rows are meant. Raises `UserError` for a checkpoint that does not fit.
     """
     model = settings.model
     with torch.random.fork_rng(devices=[]):
@@ -41,9 +41,10 @@ def build_model(
     report = None
     if pretrained is not None:
         head = {name: value.clone() for name, value in network.head.state_dict().items()}
-        report = load_pretrained(network, pretrained)
+        report = load_pretrained(network, pretrained, class_index=model.class_index)
         others = read_checkpoint(pretrained).get("classes")
-        if others is not None and list(others) != list(classes):
+        renamed = others is not None and list(others) != list(classes) and model.class_index is None
+        if model.head == "new" or renamed:
             network.head.load_state_dict(head)
     freeze(network, model.freeze)
     return network, report

@@ -5,6 +5,7 @@ Defaults are the official VideoMAE V2 recipe of ViT-B on Kinetics-400.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -13,6 +14,7 @@ from hashtag2action.settings import Settings
 from hashtag2action.train.settings import HardwareSettings, LoopSettings, OptimSettings
 
 Sampling = Literal["dense", "tsn"]
+Kind = Literal["classes", "labels", "values"]
 
 
 class ClassifierSettings(Settings):
@@ -27,6 +29,10 @@ class ClassifierSettings(Settings):
     freeze: Literal["none", "embedding", "encoder"] | PositiveInt = "none"
     """embedding: the patch embedding keeps its weights. A number: so do that many blocks, from the first. encoder: all
     but `fc_norm` and `head`. Frozen blocks have no drop path."""
+    head: Literal["auto", "new"] = "auto"
+    """auto: a checkpoint's head is taken over where it has as many outputs and, as far as it names them, the same."""
+    class_index: Path | None = None
+    """JSON list of the rows of a checkpoint's head that are kept, one for each class (official lists from K710)."""
     checkpointing: bool = False
     """Recompute blocks in the backward pass: less memory, more time."""
     overrides: dict[str, Any] = Field(default_factory=dict)
@@ -63,6 +69,12 @@ class AugmentSettings(Settings):
     """More classes that are never mirrored, by name."""
     erase: float = Field(default=0.25, ge=0, le=1)
     """Chance of erasing a box of 2 to 33 % of the picture, the same in all frames, with noise."""
+    operations: int = Field(default=4, ge=0)
+    """RandAugment operations drawn for a view, each applied with chance 0.5 to all frames alike; 0 turns it off."""
+    magnitude: float = Field(default=7.0, ge=0, le=10)
+    """Strength of RandAugment's operations."""
+    magnitude_deviation: float = Field(default=0.5, ge=0)
+    """Standard deviation of the magnitude."""
 
     @model_validator(mode="after")
     def _ordered(self) -> AugmentSettings:
@@ -74,7 +86,7 @@ class AugmentSettings(Settings):
 
 
 class MixSettings(Settings):
-    """Mixup and CutMix of a whole batch; an alpha of 0 turns its kind off."""
+    """Mixup and CutMix of neighbours in a batch; an alpha of 0 turns its kind off."""
 
     mixup: float = Field(default=0.8, ge=0)
     """Alpha of the Beta distribution of mixup's share."""
@@ -84,6 +96,41 @@ class MixSettings(Settings):
     """Chance that a batch is mixed at all."""
     switch: float = Field(default=0.5, ge=0, le=1)
     """Chance of CutMix where both are on."""
+    clips: PositiveInt | None = None
+    """Clips that are mixed by one draw of kind and share; None: a whole step's. Officially those of one GPU."""
+
+
+class TargetSettings(Settings):
+    """What is learnt of a clip: its class, any number of labels, or values of 0..1."""
+
+    kind: Kind = "classes"
+    """classes: one of many (softmax). labels: each on its own (sigmoid, binary cross-entropy, mAP). values: numbers of 0..1
+    (sigmoid, squared error, mean Pearson correlation)."""
+    file: Path | None = None
+    """CSV for labels and values: `path` (relative to the CSV's folder), optionally `group`, and a column for each output."""
+    loss: Literal["cross_entropy", "generalised"] = "cross_entropy"
+    """generalised: (1 - p^q) / q, which trusts labels less the less likely they look (Zhang & Sabuncu 2018), for hashtags."""
+    q: float = Field(default=0.7, gt=0, le=1)
+    """Of the generalised loss: near 0 it is cross-entropy, at 1 mean absolute error."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> TargetSettings:
+        if (self.kind == "classes") != (self.file is None):
+            raise ValueError(f"kind {self.kind!r} {'takes no' if self.file else 'needs a'} file")
+        if self.kind == "values" and self.loss == "generalised":
+            raise ValueError("the generalised loss is for classes and labels, values take squared error")
+        return self
+
+
+class DistilSettings(Settings):
+    """A fine-tuned model to learn from, beside the labels; it sees the same augmented and mixed clips."""
+
+    teacher: Path | None = None
+    """Run folder or model file, with the same outputs; None: no teacher."""
+    weight: float = Field(default=0.5, ge=0, le=1)
+    """Share of the teacher's answer in the target."""
+    temperature: float = Field(default=1.0, gt=0)
+    """What the teacher's logits are divided by: above 1 its answer is softer."""
 
 
 class SplitSettings(Settings):
@@ -93,6 +140,9 @@ class SplitSettings(Settings):
     """For watching the training; it is never the test split."""
     test_share: float = Field(default=0.25, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
+    official_watches_test: bool = False
+    """Say in the log that the recipe's official script picks its best epoch by the list that it then reports; here that
+    is never done."""
 
     @model_validator(mode="after")
     def _leaves_some(self) -> SplitSettings:
@@ -115,6 +165,8 @@ class FinetuneOptimSettings(OptimSettings):
     warmup_epochs: float = Field(default=5, ge=0)
     layer_decay: float = Field(default=0.75, gt=0, le=1)
     """Each layer's learning rate is that of the layer above it times this."""
+    average: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of a running mean of the weights (EMA), which is then judged and kept; official scripts offer .9999, off."""
 
 
 class FinetuneSettings(Settings):
@@ -124,13 +176,19 @@ class FinetuneSettings(Settings):
     sample: LabelledSampleSettings = LabelledSampleSettings()
     augment: AugmentSettings = AugmentSettings()
     mix: MixSettings = MixSettings()
+    target: TargetSettings = TargetSettings()
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the target spread over all classes; labels are drawn towards 1/2, values are left alone."""
+    distil: DistilSettings = DistilSettings()
     split: SplitSettings = SplitSettings()
     optim: FinetuneOptimSettings = FinetuneOptimSettings()
     loop: LoopSettings = LoopSettings()
     hardware: HardwareSettings = HardwareSettings()
     validate_every_epochs: float = Field(default=1, gt=0)
     """How often the validation split, where there is one, is scored by its central views."""
+    patience_epochs: float | None = Field(default=None, gt=0)
+    """Stop when the validation loss has not fallen for so long, and keep the best model. Where lists without a validation
+    part are given, `split.val_share` is held out of the training list; the test is never looked at."""
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

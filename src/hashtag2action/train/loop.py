@@ -67,8 +67,11 @@ class _Run:
     ) -> None:
         self.fabric, self.module, self.optimizer = fabric, module, optimizer
         self.course, self.settings, self.folder = course, settings, folder
-        self.checkpoints = Checkpoints(folder / "checkpoints", fabric, settings.keep_last, settings.keep_best)
+        keep_best = max(settings.keep_best, 0 if course.patience_steps is None else 1)
+        self.checkpoints = Checkpoints(folder / "checkpoints", fabric, settings.keep_last, keep_best)
         self.state: dict[str, Any] = {"model": module, "optimizer": optimizer}
+        if course.average is not None:
+            self.state["average"] = course.average
         self.progress = Progress()
 
     def to_the_end(self) -> LoopResult:
@@ -99,9 +102,15 @@ class _Run:
         return self.result()
 
     def finished(self) -> bool:
-        if self.progress.step >= self.course.steps or self.course.max_minutes is None:
-            return self.progress.step >= self.course.steps
+        done = self.progress.step >= self.course.steps or self.stale()
+        if done or self.course.max_minutes is None:
+            return done
         return bool(self.fabric.broadcast(self.progress.seconds >= self.course.max_minutes * 60))
+
+    def stale(self) -> bool:
+        """Tell whether the score has not improved for as long as the course bears."""
+        now, patience = self.progress, self.course.patience_steps
+        return patience is not None and now.best_score is not None and now.step - now.best_step >= patience
 
     def steps(self) -> Iterator[dict[str, Any] | None]:
         """Go on from the step reached; yield a log record after each step, or None; return early to start over."""
@@ -114,6 +123,8 @@ class _Run:
                 sound = math.isfinite(loss) and math.isfinite(norm)
                 if sound:
                     self.optimizer.step()
+                    if self.course.average is not None:
+                        self.course.average.update_parameters(self.module)
                     self.note(loss)
                 else:
                     self.progress.bad_steps += 1
@@ -176,6 +187,9 @@ class _Run:
                 self.module.eval()
                 extra.update(hook.call(self.progress.step))
                 self.module.train()
+        score, best = extra.get("score"), self.progress.best_score
+        if score is not None and (best is None or score < best):
+            self.progress.best_score, self.progress.best_step = score, self.progress.step
         return extra
 
     def record(
@@ -234,6 +248,8 @@ class _Run:
 
     def result(self) -> LoopResult:
         now = self.progress
+        kept = self.checkpoints.steps()
+        best = self.course.patience_steps is not None and now.best_step in kept
         return LoopResult(
             steps=now.step,
             seconds=now.seconds,
@@ -244,7 +260,8 @@ class _Run:
             rollbacks=now.rollbacks,
             bad_clips=self.all_bad_clips(),
             memory_mb=_memory_mb(self.fabric.device),
-            checkpoint=self.checkpoints.path(self.checkpoints.steps()[-1]),
+            checkpoint=self.checkpoints.path(now.best_step if best else kept[-1]),
+            stopped_early=now.step < self.course.steps and self.stale(),
         )
 
     def all_bad_clips(self) -> dict[str, str]:

@@ -58,3 +58,60 @@ def bootstrap_interval(
     times = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=draws)
     low, high = np.percentile(times @ sums / (times @ sizes), [2.5, 97.5])
     return float(low), float(high)
+
+
+def mean_average_precision(scores: Scores, targets: NDArray[np.bool_]) -> float:
+    """Return the mean over classes of the average precision of `scores` `(N, classes)` against `targets` of that shape.
+
+    A class without a positive video is left out of the mean, NaN where none has one. Videos of equal scores stand at one
+    threshold, as in scikit-learn; a video without scores (NaN) is ranked last in every class.
+    """
+    ranked = np.where(np.isnan(scores), -np.inf, scores)
+    precisions = [
+        _average_precision(ranked[:, i], targets[:, i]) for i in range(scores.shape[1]) if targets[:, i].any()
+    ]
+    return float(np.mean(precisions)) if precisions else float("nan")
+
+
+def mean_pearson(predicted: Scores, targets: Scores) -> float:
+    """Return the mean over outputs of Pearson's correlation of `predicted` and `targets`, both `(N, outputs)`.
+
+    An output whose targets do not vary is left out (NaN where none varies); one whose prediction does not vary counts 0.
+    A video without prediction (NaN) counts as the mean prediction, which can only lower the correlation.
+    """
+    readable = ~np.isnan(predicted).any(axis=1)
+    if not readable.any():
+        return 0.0
+    guess = predicted[readable].mean(axis=0)
+    x = np.where(np.isnan(predicted).any(axis=1, keepdims=True), guess, predicted) - guess
+    y = targets - targets.mean(axis=0)
+    varies: NDArray[np.bool_] = targets.max(axis=0) > targets.min(axis=0)
+    if not varies.any():
+        return float("nan")
+    norm = np.sqrt((x**2).sum(axis=0) * (y**2).sum(axis=0))
+    moved: NDArray[np.bool_] = x.max(axis=0) > x.min(axis=0)
+    return float(np.where(moved, (x * y).sum(axis=0) / np.where(moved & varies, norm, 1), 0.0)[varies].mean())
+
+
+def calibration_error(scores: Scores, labels: Labels, bins: int = 15) -> float:
+    """Return the expected calibration error: |accuracy - confidence| over `bins` even bins, weighted by their videos.
+
+    Over videos with scores (Guo et al. 2017); NaN where there are none.
+    """
+    readable = ~np.isnan(scores).any(axis=1)
+    if not readable.any():
+        return float("nan")
+    confidence = scores[readable].max(axis=1)
+    right = hits(scores, labels)[readable]
+    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(number, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / readable.sum())
+
+
+def _average_precision(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Return the area under the precision steps, a step for each distinct score."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    found = np.cumsum(positive[order])[ends]
+    recall_steps = np.diff(found, prepend=0) / found[-1]
+    return float((recall_steps * found / (ends + 1)).sum())

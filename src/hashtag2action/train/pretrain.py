@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from hashtag2action.console import table
 from hashtag2action.data.clips import ClipDataset, Share, ViewPlan
 from hashtag2action.errors import UserError
-from hashtag2action.files import write_json
-from hashtag2action.models import VideoMAE, build_videomae, save_checkpoint
+from hashtag2action.files import sha256_of, write_json
+from hashtag2action.models import VideoMAE, build_videomae, load_pretrained, save_checkpoint
 from hashtag2action.models.patches import gather_patches, normalized_targets
 from hashtag2action.models.vit import Block
 from hashtag2action.settings import digest
 from hashtag2action.train.checkpointing import load_weights
-from hashtag2action.train.device import launch, make_fabric, prepare_process
-from hashtag2action.train.loop import Course, Hook, LoopResult, train
-from hashtag2action.train.optim import Schedule, make_schedule, parameter_groups
+from hashtag2action.train.device import launch, make_fabric
+from hashtag2action.train.job import Effective, Job, make_course, run_job
+from hashtag2action.train.loop import Hook, LoopResult
+from hashtag2action.train.optim import make_schedule, parameter_groups
 from hashtag2action.train.reconstruct import load_examples, reconstruct, save_sheet, save_strips
+from hashtag2action.train.run_folder import begin, read_summary
 from hashtag2action.train.settings import HardwareSettings, LoopSettings, PretrainSettings
 from hashtag2action.train.views import ViewRound, view_rounds
 
@@ -56,12 +57,16 @@ class PretrainSummary:
     bad_clips: dict[str, str]
     """Reason by file, for clips that were replaced."""
     effective: dict[str, float | int | str]
+    data: dict[str, Any]
+    """Which data set the clips are: a snapshot's name and digest, or the digest of their hashes."""
     reconstructions: list[str]
     """Names of the clips in `reconstructions/`."""
 
 
-def pretrain(clips: Sequence[Path], settings: PretrainSettings, folder: Path) -> PretrainSummary:
-    """Pre-train on `clips` and leave everything about the run in `folder`.
+def pretrain(
+    clips: Sequence[Path], settings: PretrainSettings, folder: Path, data: Mapping[str, Any] | None = None
+) -> PretrainSummary:
+    """Pre-train on `clips` and leave everything about the run in `folder`; `data` says which data set they are.
 
     Writes `settings.json`, `log.jsonl`, `checkpoints/`, `model.pt` (official layout), `reconstructions/` and, when all
     is done, `summary.json`. A run that was interrupted continues from its newest checkpoint; a finished one returns its
@@ -69,15 +74,20 @@ def pretrain(clips: Sequence[Path], settings: PretrainSettings, folder: Path) ->
     clips.
     """
     folder = Path(folder)
-    finished = _begin(clips, settings, folder)
+    if not clips:
+        raise UserError("pre-training: no clips; curate some first")
+    data = dict(data or {})
+    about = {"settings": settings.model_dump(mode="json"), "data": data, "clips": [str(clip) for clip in clips]}
+    finished = begin(folder, run_key(settings, clips), about)
     if finished:
-        return finished
+        return PretrainSummary(**finished)
     fabric = make_fabric(settings.hardware, Block)
-    launch(fabric, _run, [Path(clip) for clip in clips], settings, folder)
-    return _summary(folder)
+    prepare = partial(_prepare, clips=[Path(clip) for clip in clips], settings=settings, folder=folder, data=data)
+    launch(fabric, run_job, prepare, settings, folder)
+    return PretrainSummary(**read_summary(folder))
 
 
-def effective_values(settings: PretrainSettings, clips: int, world: int = 1) -> dict[str, float | int | str]:
+def effective_values(settings: PretrainSettings, clips: int, world: int = 1) -> Effective:
     """Return what the settings come to for so many clips: rates after scaling, steps, real batch."""
     schedule = make_schedule(settings.optim, clips, settings.sample.views)
     optim = settings.optim
@@ -123,81 +133,53 @@ def build_model(settings: PretrainSettings) -> VideoMAE:
         )
 
 
-def _run(fabric: Fabric, clips: list[Path], settings: PretrainSettings, folder: Path) -> None:
-    prepare_process(fabric)
+def _prepare(
+    fabric: Fabric, share: Share, clips: list[Path], settings: PretrainSettings, folder: Path, data: dict[str, Any]
+) -> Job:
     model = build_model(settings)
+    start = str(load_pretrained(model, settings.start)) if settings.start else "new weights"
     dataset = _dataset(clips, settings)
-    share = Share(settings.optim.batch, settings.optim.accumulate, fabric.global_rank, fabric.world_size)
     schedule = make_schedule(settings.optim, len(clips), settings.sample.views)
-    effective = {
-        **effective_values(settings, len(clips), fabric.world_size),
-        "precision": str(fabric._precision.precision),
-        "device": str(fabric.device.type),
-    }
-    if fabric.is_global_zero:
-        table(
-            "Pre-training", {**effective, "parameters": sum(p.numel() for p in model.parameters()), "clips": len(clips)}
-        )
-
     objective = PretrainObjective(model)
-    options = parameter_groups(
-        ((name, p.shape) for name, p in objective.named_parameters()), settings.optim.weight_decay
-    )
-    if settings.hardware.compile:
-        objective.compile()
-    course = _course(fabric, model, dataset, share, schedule, settings, folder)
-    result = train(fabric, objective, options, settings.optim, course, settings.loop, folder)
-    if fabric.is_global_zero:
-        _finish(result, dataset, share, effective, settings, folder)
-    fabric.barrier()
-
-
-def _course(
-    fabric: Fabric,
-    model: VideoMAE,
-    dataset: ClipDataset,
-    share: Share,
-    schedule: Schedule,
-    settings: PretrainSettings,
-    folder: Path,
-) -> Course:
-    hooks = []
-    if settings.reconstruct_every_steps and settings.hardware.strategy != "fsdp":
-        names, videos = _examples(dataset, settings) if fabric.is_global_zero else ([], torch.empty(0))
-
-        def draw(step: int) -> Mapping[str, float]:
-            if names:
-                save_sheet(reconstruct(model, names, videos, settings.mask), folder / f"reconstruction-{step}.png")
-            return {}
-
-        hooks.append(Hook(settings.reconstruct_every_steps, draw))
+    shapes = [(name, parameter.shape) for name, parameter in objective.named_parameters()]
 
     def batches(first: int) -> Iterator[ViewRound]:
         workers = settings.hardware.workers
         return view_rounds(dataset, share, settings.mask, model.config.grid, schedule.steps, workers, first)
 
-    return Course(
-        steps=schedule.steps,
-        lr=schedule,
-        batches=batches,
-        clips=share.batch,
-        epoch_clips=len(dataset.clips),
-        rounds=share.rounds,
-        seed=settings.seed,
-        clip_grad=settings.optim.clip_grad,
-        max_minutes=settings.optim.max_minutes,
-        hooks=hooks,
-        title="pre-training",
+    hooks = _hooks(fabric, model, dataset, settings, folder)
+    return Job(
+        objective=objective,
+        options=parameter_groups(shapes, settings.optim.weight_decay),
+        course=make_course("pre-training", settings, share, schedule, len(clips), batches, hooks=hooks),
+        effective={**effective_values(settings, len(clips), fabric.world_size), "start": start},
+        shown={"parameters": sum(p.numel() for p in model.parameters()), "clips": len(clips)},
+        finish=partial(_finish, dataset, settings, folder, data),
     )
 
 
+def _hooks(
+    fabric: Fabric, model: VideoMAE, dataset: ClipDataset, settings: PretrainSettings, folder: Path
+) -> list[Hook]:
+    if not settings.reconstruct_every_steps or settings.hardware.strategy == "fsdp":
+        return []
+    names, videos = _examples(dataset, settings) if fabric.is_global_zero else ([], torch.empty(0))
+
+    def draw(step: int) -> Mapping[str, float]:
+        if names:
+            save_sheet(reconstruct(model, names, videos, settings.mask), folder / f"reconstruction-{step}.png")
+        return {}
+
+    return [Hook(settings.reconstruct_every_steps, draw)]
+
+
 def _finish(
-    result: LoopResult,
     dataset: ClipDataset,
-    share: Share,
-    effective: dict[str, float | int | str],
     settings: PretrainSettings,
     folder: Path,
+    data: dict[str, Any],
+    result: LoopResult,
+    effective: Effective,
 ) -> None:
     model = build_model(settings)
     model.load_state_dict(
@@ -213,21 +195,12 @@ def _finish(
     summary = PretrainSummary(
         model=settings.model.name,
         clips=len(dataset.clips),
-        steps=result.steps,
-        epochs=result.steps * share.batch / len(dataset.clips),
         views=settings.sample.views,
-        loss_first=result.loss_first,
-        loss_last=result.loss_last,
         baseline_loss=_baseline(dataset, model, settings),
-        seconds=result.seconds,
-        clips_per_s=result.steps * share.batch / result.seconds if result.seconds else 0.0,
-        data_wait=result.data_wait,
-        memory_mb=result.memory_mb,
-        bad_steps=result.bad_steps,
-        rollbacks=result.rollbacks,
-        bad_clips=result.bad_clips,
         effective=effective,
+        data=data,
         reconstructions=shown,
+        **result.figures(settings.optim.batch, len(dataset.clips)),
     )
     write_json(folder / "summary.json", asdict(summary))
 
@@ -241,34 +214,21 @@ def _baseline(dataset: ClipDataset, model: VideoMAE, settings: PretrainSettings,
     for view, counted in zip(video, hidden & ~spared, strict=True):
         tokens = counted.nonzero().view(1, -1)
         patches = gather_patches(view.unsqueeze(0), tokens, model.config.tubelet, model.config.patch)
-        losses.append(normalized_targets(patches, model.pixel_std, model.config.tubelet).square().mean())
+        losses.append(normalized_targets(patches, model.pixel_std).square().mean())
     return float(torch.stack(losses).mean())
 
 
-def _begin(clips: Sequence[Path], settings: PretrainSettings, folder: Path) -> PretrainSummary | None:
-    """Check the clips and the folder, and return the summary where the run is finished."""
-    if not clips:
-        raise UserError("pre-training: no clips; curate some first")
-    run = run_key(settings, clips)
-    about = folder / "settings.json"
-    if about.exists():
-        if json.loads(about.read_text(encoding="utf-8")).get("run") != run:
-            raise UserError(f"{folder}: begun with other settings or clips; give a new folder or remove this one")
-        return _summary(folder) if (folder / "summary.json").exists() else None
-    write_json(
-        about, {"run": run, "settings": settings.model_dump(mode="json"), "clips": [str(clip) for clip in clips]}
-    )
-    return None
-
-
 def run_key(settings: PretrainSettings, clips: Sequence[Path]) -> str:
-    """Name a run by what decides its result: the settings but for hardware, saving and logging, and the clips' file names."""
+    """Name a run by what decides its result.
+
+    That are the settings but for hardware, saving and logging, the content of `start`, and the clips' file names. Raises
+    `UserError` where `start` is no file.
+    """
     deciding = settings.model_copy(update={"hardware": HardwareSettings(), "loop": LoopSettings()})
-    return digest(deciding, *(clip.name for clip in clips))
-
-
-def _summary(folder: Path) -> PretrainSummary:
-    return PretrainSummary(**json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+    if settings.start and not settings.start.is_file():
+        raise UserError(f"{settings.start}: no such file; pretrain.start names weights to go on from")
+    start = [sha256_of(settings.start)] if settings.start else []
+    return digest(deciding, *start, *(clip.name for clip in clips))
 
 
 def _dataset(clips: Sequence[Path], settings: PretrainSettings) -> ClipDataset:

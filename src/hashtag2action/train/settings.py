@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -110,6 +111,8 @@ class SampleSettings(Settings):
 class PretrainSettings(Settings):
     """Masked video modelling on unlabelled clips. Defaults are the official VideoMAE V2 ViT-B recipe."""
 
+    start: Path | None = None
+    """Weights of any known layout to go on from, such as published ones; None: new weights that only the seed decides."""
     model: ModelSettings = ModelSettings()
     sample: SampleSettings = SampleSettings()
     mask: MaskSettings = MaskSettings()
