@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 import hashtag2action as h2a
+from hashtag2action.catalog.snapshot import freeze
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.demo import check_cuts
 from hashtag2action.engine import make_engine
+from hashtag2action.errors import UserError
+from hashtag2action.train.split_file import read_split
 
 SMALL = {
     "pretrain.optim.max_steps": 6,
@@ -145,3 +148,28 @@ def test_predict_and_export_use_the_latest_model(done: tuple[Path, dict], sample
     model = tmp_path / "model.safetensors"
     subprocess.run([*command, "export", model, "-w", folder, "--stage", "pretrain"], check=True, capture_output=True)
     assert model.stat().st_size > 100_000
+
+
+def test_training_takes_and_names_other_data(done: tuple[Path, dict], tmp_path: Path) -> None:
+    shutil.copytree(done[0], tmp_path / "work")
+    work = h2a.Workspace(tmp_path / "work")
+    frozen = freeze(work.catalog, "first")
+    again = work.pretrain(snapshot="first")
+    assert again["data"] == {"snapshot": "first", "digest": frozen.digest}
+    assert again["folder"] == done[1]["pretrain"]["folder"]  # the same clips: nothing is trained twice
+
+    for number, clip in enumerate(frozen.clips):
+        target = tmp_path / "labelled" / ("odd" if number % 2 else "even") / Path(clip.path).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(work.folder / clip.path, target)
+    data = f"folder:{tmp_path / 'labelled'}"
+    trained = work.finetune(data, pretrained=work.model("pretrain"))
+    assert trained["folder"] != done[1]["finetune"]["folder"]
+    tested = work.evaluate()
+    assert tested["videos"] == len(read_split(work.folder / trained["folder"]).split.test) > 0
+    other = work.evaluate(data, model=work.model())
+    assert other["videos"] == len(frozen.clips)  # nothing of it is held out officially
+    with pytest.raises(UserError, match="name labelled videos with --data"):
+        work.evaluate(model=work.model())
+    with pytest.raises(UserError, match="not both"):
+        work.pretrain("first", tmp_path)

@@ -7,22 +7,29 @@ leaves in the catalog, the next one finds there.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hashtag2action.catalog.schema import Clip, Run, Video
+from hashtag2action.catalog.slice_facts import slice_facts
+from hashtag2action.catalog.snapshot import read_snapshot
 from hashtag2action.catalog.statistics import describe
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.collect.folder import find_videos
 from hashtag2action.curate.settings import CurateSettings
+from hashtag2action.data.benchmarks import parse_source, read_benchmark
+from hashtag2action.data.shards import read_shards
+from hashtag2action.data.splits import Sample, Split
 from hashtag2action.engine import Engine, make_engine
 from hashtag2action.errors import UserError
-from hashtag2action.files import write_json
+from hashtag2action.files import sha256_of, write_json
 from hashtag2action.settings import Settings, digest, load, read_json
+from hashtag2action.train.classifier_file import weights_file
 from hashtag2action.train.finetune_settings import EvaluateSettings, FinetuneSettings
 from hashtag2action.train.settings import HardwareSettings, LoopSettings, PretrainSettings
 
@@ -47,6 +54,15 @@ STAGES: dict[str, type[Settings]] = {
     "finetune": FinetuneSettings,
     "evaluate": EvaluateSettings,
 }
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Clips to pre-train on, their SHA-256 in the same order, and which data set they are."""
+
+    clips: tuple[Path, ...]
+    hashes: tuple[str, ...]
+    about: dict[str, Any]
 
 
 class Workspace:
@@ -87,51 +103,88 @@ class Workspace:
 
         return asdict(register(self.catalog, find_videos(Path(source)), self.engine))
 
-    def curate(self) -> dict[str, Any]:
-        """Decide every video that these settings have not decided yet, and write its clip."""
-        from hashtag2action.curate.run import curate
+    def curate(self, shard: str | None = None, retry_failed: bool = False) -> dict[str, Any]:
+        """Decide every video that these settings have not decided yet, and write its clip.
 
-        done = curate(self.catalog, self.folder, self.settings.curate, self.engine)
+        `shard` is the part `I/N` that this process takes, `retry_failed` takes up videos that hung, crashed or ran out of
+        memory.
+        """
+        from hashtag2action.curate.run import curate, parse_shard
+
+        part = parse_shard(shard) if shard is not None else None
+        settings = self.settings.curate
+        done = curate(self.catalog, self.folder, settings, self.engine, shard=part, retry_failed=retry_failed)
         return asdict(done) | {"dataset": self.describe()}
 
     def describe(self) -> dict[str, Any]:
         """Count what the catalog holds: videos and clips by hashtag, decision, reason and length."""
         return asdict(describe(self.catalog))
 
-    def pretrain(self) -> dict[str, Any]:
-        """Pre-train VideoMAE V2 on the accepted clips, without labels."""
+    def pretrain(self, snapshot: str | None = None, shards: Path | None = None) -> dict[str, Any]:
+        """Pre-train VideoMAE V2 without labels: on the accepted clips, a snapshot's, or those packed in a folder of shards."""
         from hashtag2action.train.pretrain import pretrain
 
-        clips = self._clips()
-        key = self._pretrain_key(clips)
-        paths = [self.folder / clip.path for clip in clips]
-        return self._run("pretrain", key, partial(pretrain, paths, self.settings.pretrain))
+        data = self._training_data(snapshot, shards)
+        key = self._pretrain_key(data)
+        summary = self._run("pretrain", key, partial(pretrain, data.clips, self.settings.pretrain, data=data.about))
+        if summary["data"] != data.about:  # done before on the same clips under another name
+            summary = summary | {"data": data.about}
+            self.catalog.record_run("pretrain", key, summary["folder"], summary)
+        return summary
 
-    def finetune(self) -> dict[str, Any]:
-        """Fine-tune a classifier of the clips' labels (or hashtags), from the pre-trained encoder where there is one."""
-        from hashtag2action.data.splits import Sample
+    def finetune(self, data: str | None = None, split: int = 1, pretrained: Path | None = None) -> dict[str, Any]:
+        """Fine-tune a classifier of the clips' labels (or hashtags), from the pre-trained encoder where there is one.
+
+        `data` is a labelled data set on disk, `KIND:ROOT`, in place of the workspace's clips (`data.benchmarks`), with its
+        official `split`; `pretrained` a checkpoint of any layout in place of the workspace's own.
+        """
         from hashtag2action.train.finetune import finetune
 
-        clips = self._clips()
-        start = self.catalog.run("pretrain", self._pretrain_key(clips)) or self.catalog.latest_run("pretrain")
-        clips = [clip for clip in clips if _class(clip.video)]
-        samples = [Sample(self.folder / c.path, _class(c.video), c.video.group or c.video.sha256 or "") for c in clips]
-        rows = [(clip.sha256, sample.label, sample.group) for clip, sample in zip(clips, samples, strict=True)]
-        key = digest(_deciding(self.settings.finetune), rows, start.key if start else None)
-        encoder = self.folder / start.folder / "model.pt" if start else None
-        return self._run("finetune", key, partial(finetune, samples, self.settings.finetune, pretrained=encoder))
+        settings = self.settings.finetune
+        encoder, begun = self._encoder(pretrained)
+        classes: tuple[str, ...] | None = None
+        clips: Sequence[Sample] | Split | None = None
+        if data is not None:
+            benchmark = read_benchmark(*parse_source(data), split)
+            shares = settings.split
+            clips, classes = benchmark.to_split(shares.val_share, shares.test_share, shares.seed), benchmark.classes
+            rows: list[Any] = [
+                [(str(s.path), s.label, s.group) for s in part] for part in (clips.train, clips.val, clips.test)
+            ]
+        elif settings.target.file is not None:
+            rows = [sha256_of(settings.target.file)]
+        else:
+            mine = [clip for clip in self._clips() if _class(clip.video)]
+            clips = [Sample(self.folder / c.path, _class(c.video), c.video.group or c.video.sha256 or "") for c in mine]
+            rows = [(clip.sha256, sample.label, sample.group) for clip, sample in zip(mine, clips, strict=True)]
+        key = digest(_deciding(settings), rows, begun)
+        return self._run("finetune", key, partial(finetune, clips, settings, pretrained=encoder, classes=classes))
 
-    def evaluate(self) -> dict[str, Any]:
-        """Test the latest fine-tuned model on the videos that it was not trained on."""
+    def evaluate(
+        self, data: str | None = None, split: int = 1, model: Path | None = None, classes: Path | None = None
+    ) -> dict[str, Any]:
+        """Test a model, by default the latest fine-tuned one on the videos that it was not trained on.
+
+        `data` is a data set on disk, `KIND:ROOT`, whose test part is taken; `model` any checkpoint, with its class names in
+        `classes` where it holds none. Raises `UserError` where a model is named without data.
+        """
         from hashtag2action.train.evaluate import evaluate
         from hashtag2action.train.split_file import read_split
 
-        run = self._latest("finetune")
-        model = self.folder / run.folder
-        key = digest(self.settings.evaluate, run.key)
-        return self._run(
-            "evaluate", key, partial(evaluate, read_split(model).split.test, model, self.settings.evaluate)
-        )
+        if model is not None and data is None:
+            raise UserError(f"{model}: nothing to test it on; name labelled videos with --data KIND:ROOT")
+        run = self._latest("finetune") if model is None else None
+        file = model or self.folder / (run.folder if run else "")
+        if data is not None:
+            benchmark = read_benchmark(*parse_source(data), split)
+            samples = benchmark.test or benchmark.val or benchmark.train
+        else:
+            samples = read_split(file).split.test
+        rows = [(str(sample.path), sample.label) for sample in samples] if data is not None else []
+        key = digest(self.settings.evaluate, run.key if run else sha256_of(weights_file(file)), *rows)
+        columns = slice_facts(self.catalog)
+        job = partial(evaluate, samples, file, self.settings.evaluate, columns=columns, classes=classes)
+        return self._run("evaluate", key, job)
 
     def model(self, stage: str = "finetune") -> Path:
         """Return the path of the latest model of a stage, `pretrain` or `finetune`."""
@@ -195,8 +248,43 @@ class Workspace:
             )
         return clips
 
-    def _pretrain_key(self, clips: list[Clip]) -> str:
-        return digest(_deciding(self.settings.pretrain), [clip.sha256 for clip in clips])
+    def _encoder(self, pretrained: Path | None) -> tuple[Path | None, str | None]:
+        """Return the weights that fine-tuning starts from, and what names their content: those given, those that the
+        present settings and clips made, the latest, or none.
+        """
+        if pretrained is not None:
+            return pretrained, sha256_of(weights_file(pretrained))
+        clips = self.catalog.clips()
+        matching = self.catalog.run("pretrain", self._pretrain_key(self._training_data(None, None))) if clips else None
+        run = matching or self.catalog.latest_run("pretrain")
+        return (self.folder / run.folder / "model.pt", run.key) if run else (None, None)
+
+    def _training_data(self, snapshot: str | None, shards: Path | None) -> TrainingData:
+        """Return the clips to pre-train on, and what the run's summary says of them."""
+        if snapshot is not None and shards is not None:
+            raise UserError("pretrain: name a snapshot or a folder of shards, not both")
+        if shards is not None:
+            packed = read_shards(shards)
+            about = {
+                "shards": str(shards),
+                "snapshot": packed.card.get("snapshot"),
+                "digest": packed.card.get("digest"),
+            }
+            return TrainingData(packed.clips, packed.hashes, about)
+        if snapshot is not None:
+            frozen = read_snapshot(self.folder, snapshot)
+            paths = tuple(self.folder / clip.path for clip in frozen.clips)
+            about = {"snapshot": frozen.name, "digest": frozen.digest}
+            return TrainingData(paths, tuple(clip.sha256 for clip in frozen.clips), about)
+        clips = self._clips()
+        hashes = tuple(clip.sha256 for clip in clips)
+        about = {"digest": hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()}
+        return TrainingData(tuple(self.folder / clip.path for clip in clips), hashes, about)
+
+    def _pretrain_key(self, data: TrainingData) -> str:
+        settings = self.settings.pretrain
+        start = [sha256_of(settings.start)] if settings.start and settings.start.is_file() else []
+        return digest(_deciding(settings), list(data.hashes), *start)
 
     def _latest(self, stage: str) -> Run:
         run = self.catalog.latest_run(stage)

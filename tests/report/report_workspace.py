@@ -14,10 +14,10 @@ from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.collect.register import inspect_file
 from hashtag2action.curate.cut import cut_clip
-from hashtag2action.curate.people import Box
+from hashtag2action.curate.people import Box, Detection
 from hashtag2action.curate.scan import checked_frames, scan_video
 from hashtag2action.curate.settings import CurateSettings
-from hashtag2action.curate.video import Detection, VideoReport
+from hashtag2action.curate.video import VideoReport
 from hashtag2action.curate.window import choose_window
 from hashtag2action.files import sha256_of, write_json
 from hashtag2action.media.decode import read_frames
@@ -40,7 +40,7 @@ def curate(catalog: Catalog, video: int, path: Path, people: int) -> None:
         scene, SETTINGS.max_clip_s, scan.times_s, scan.motion, checked, [float(bool(boxes)) for boxes in found]
     )
     clip_path = catalog.workspace / "clips" / f"{sha256_of(path)[:16]}.mp4"
-    clip = cut_clip(path, scan, probe, window, SETTINGS, clip_path)
+    clip = cut_clip(path, scan, scan.chosen, probe, window, SETTINGS, clip_path)
     accepted = people >= SETTINGS.min_person_frames
     report = VideoReport(
         title=path.stem,

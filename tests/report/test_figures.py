@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hashtag2action.catalog.statistics import HashtagCount
-from hashtag2action.report import figures
+from hashtag2action.report import data_figures, figures, training_figures
 from hashtag2action.report.embed import inline_svg
 from hashtag2action.report.figures import Figure
 
@@ -31,17 +31,17 @@ COUNTS = [HashtagCount(HOSTILE, 9, 4, 2), *(HashtagCount(f"tag{n}", 400 - n, 300
 CURVE = [(step, 2.0 / (1 + step / 20)) for step in range(1, 200)]
 
 DRAWN: dict[str, Callable[[], Figure]] = {
-    "hashtags": lambda: figures.hashtags(COUNTS),
-    "few hashtags": lambda: figures.hashtags(COUNTS[:2]),
-    "durations": lambda: figures.durations({"under 3.5 s": 0, "3.5-5 s": 30_103, "5-10 s": 81_356, "10+ s": 172_123}),
-    "count ranges": lambda: figures.count_ranges({"under 200": 0, "200-400": 2, "800+": 1}),
-    "rejects": lambda: figures.rejects({"duplicate": 8, "scene_too_short": 1}),
-    "pre-training": lambda: figures.pretrain_loss([step for step, _ in CURVE], [loss for _, loss in CURVE], 1.0),
-    "pre-training without baseline": lambda: figures.pretrain_loss([1], [1.0], None),
-    "fine-tuning": lambda: figures.finetune_curves(CURVE, {"validation": [(50, 0.25), (100, 0.5)]}, 0.25),
-    "fine-tuning without validation": lambda: figures.finetune_curves(CURVE[:1], {"validation": []}, None),
-    "confusion": lambda: figures.confusion([[3, 1], [0, 2]], [HOSTILE, "dance"]),
-    "confusion of many": lambda: figures.confusion([[9 if i == j else (i + j) % 2 for i in range(40)] for j in range(40)], [f"c{i}" for i in range(40)]),
+    "hashtags": lambda: data_figures.hashtags(COUNTS),
+    "few hashtags": lambda: data_figures.hashtags(COUNTS[:2]),
+    "durations": lambda: data_figures.durations({"under 3.5 s": 0, "3.5-5 s": 30_103, "5-10 s": 81_356, "10+ s": 172_123}),
+    "count ranges": lambda: data_figures.count_ranges({"under 200": 0, "200-400": 2, "800+": 1}),
+    "rejects": lambda: data_figures.rejects({"duplicate": 8, "scene_too_short": 1}),
+    "pre-training": lambda: training_figures.pretrain_loss([step for step, _ in CURVE], [loss for _, loss in CURVE], 1.0),
+    "pre-training without baseline": lambda: training_figures.pretrain_loss([1], [1.0], None),
+    "fine-tuning": lambda: training_figures.finetune_curves(CURVE, {"validation": [(50, 0.25), (100, 0.5)]}, 0.25),
+    "fine-tuning without validation": lambda: training_figures.finetune_curves(CURVE[:1], {"validation": []}, None),
+    "confusion": lambda: training_figures.confusion([[3, 1], [0, 2]], [HOSTILE, "dance"]),
+    "confusion of many": lambda: training_figures.confusion([[9 if i == j else (i + j) % 2 for i in range(40)] for j in range(40)], [f"c{i}" for i in range(40)]),
 }  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_axes_and_series_are_named(name: str, labels: list[str]) -> None:
 
 
 def test_csv_holds_all_numbers_and_the_picture_the_largest() -> None:
-    figure = figures.hashtags(COUNTS)
+    figure = data_figures.hashtags(COUNTS)
     rows = list(csv.DictReader(io.StringIO(figure.csv)))
     assert [(row["hashtag"], int(row["registered"]), int(row["kept"]), int(row["review"])) for row in rows] == [
         (count.hashtag, count.registered, count.kept, count.review) for count in COUNTS
@@ -96,7 +96,7 @@ def test_csv_holds_all_numbers_and_the_picture_the_largest() -> None:
 def test_many_classes_show_the_most_confused() -> None:
     matrix = [[10 if i == j else 0 for i in range(30)] for j in range(30)]
     matrix[29][7] = 5
-    figure = figures.confusion(matrix, [f"class{i}" for i in range(30)])
+    figure = training_figures.confusion(matrix, [f"class{i}" for i in range(30)])
     assert {"class29", "class7"} <= set(texts(figure.svg))
     assert "20 most confused of 30" in figure.title
     assert len(list(csv.reader(io.StringIO(figure.csv)))) == 31

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hashtag2action.cli import collect, hashtags, model, stages
+from hashtag2action.cli import cards, collect, dataset, hashtags, model, review, stages, study
 from hashtag2action.errors import UserError
 
 app = typer.Typer(
@@ -29,13 +29,21 @@ for command in (
     stages.evaluate,
     model.predict,
     model.export,
+    model.probe,
+    model.embed,
+    model.similar,
     stages.report,
     stages.recipes,
     collect.forget,
 ):
     app.command()(command)
+app.command(name="model-card")(cards.model)
+dataset.app.command(name="card")(cards.data)
 app.add_typer(hashtags.app, name="hashtags")
 app.add_typer(collect.app, name="collect")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(review.app, name="review")
+app.add_typer(study.app, name="study")
 
 
 def main() -> None:

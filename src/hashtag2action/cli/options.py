@@ -27,3 +27,7 @@ Detector = Annotated[
     str | None, typer.Option("--detector", help="yolov8n, or onnx:FILE for a YOLOv8- or YOLOX-style file.")
 ]
 Weights = Annotated[Path | None, typer.Option("--weights", help="The detector's weights, in place of fetched ones.")]
+Data = Annotated[
+    str | None, typer.Option("--data", help="A labelled data set on disk, KIND:ROOT; see `h2a dataset check --help`.")
+]
+SplitNumber = Annotated[int, typer.Option("--split", min=1, help="Which official split of UCF101 or HMDB51.")]

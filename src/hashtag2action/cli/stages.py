@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hashtag2action.cli.common import existing, open_stage, open_workspace, show, write
 from hashtag2action.cli.options import (
     CatalogUrl,
+    Data,
     Detector,
     EngineName,
     Folder,
@@ -18,10 +19,14 @@ from hashtag2action.cli.options import (
     RayAddress,
     Recipe,
     Set,
+    SplitNumber,
     Weights,
     Workers,
 )
 from hashtag2action.errors import UserError
+
+if TYPE_CHECKING:
+    from hashtag2action.settings import Settings
 
 
 def run(
@@ -84,6 +89,14 @@ def curate(
     catalog: CatalogUrl = None,
     detector: Detector = None,
     weights: Weights = None,
+    shard: Annotated[str | None, typer.Option("--shard", help="Take part I of N, as in 0/4: for job arrays.")] = None,
+    exclude_like: Annotated[
+        list[Path] | None, typer.Option("--exclude-like", help="Keep out what looks like a video of this folder.")
+    ] = None,
+    all_scenes: Annotated[bool, typer.Option("--all-scenes", help="A clip of every scene that qualifies.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what hung, crashed or ran out of memory.")
+    ] = False,
 ) -> None:
     """Find scenes and people in the registered videos, decide, and write clips."""
     opened = open_stage(
@@ -98,24 +111,52 @@ def describe(workspace: Folder, json: Json = None, catalog: CatalogUrl = None) -
 
 
 def pretrain(
-    workspace: Folder, recipe: Recipe = None, overrides: Set = None, json: Json = None, catalog: CatalogUrl = None
+    workspace: Folder,
+    recipe: Recipe = None,
+    overrides: Set = None,
+    snapshot: Annotated[str | None, typer.Option("--snapshot", help="Train on this frozen data set.")] = None,
+    shards: Annotated[Path | None, typer.Option("--shards", help="Train on this folder of shards.")] = None,
+    json: Json = None,
+    catalog: CatalogUrl = None,
 ) -> None:
-    """Pre-train VideoMAE V2 on the accepted clips, without labels."""
-    show("Pre-trained", open_stage(workspace, "pretrain", recipe, overrides, catalog=catalog).pretrain(), json)
+    """Pre-train VideoMAE V2 without labels, on the accepted clips or a frozen part of them."""
+    opened = open_stage(workspace, "pretrain", recipe, overrides, catalog=catalog)
+    show("Pre-trained", opened.pretrain(snapshot, shards), json)
 
 
 def finetune(
-    workspace: Folder, recipe: Recipe = None, overrides: Set = None, json: Json = None, catalog: CatalogUrl = None
+    workspace: Folder,
+    recipe: Recipe = None,
+    overrides: Set = None,
+    data: Data = None,
+    split: SplitNumber = 1,
+    pretrained: Annotated[
+        Path | None, typer.Option("--pretrained", help="Weights to start from, in place of the workspace's own.")
+    ] = None,
+    json: Json = None,
+    catalog: CatalogUrl = None,
 ) -> None:
     """Fine-tune a classifier on labels or hashtags, from the pre-trained encoder."""
-    show("Fine-tuned", open_stage(workspace, "finetune", recipe, overrides, catalog=catalog).finetune(), json)
+    opened = open_stage(workspace, "finetune", recipe, overrides, catalog=catalog)
+    show("Fine-tuned", opened.finetune(data, split, pretrained), json)
 
 
 def evaluate(
-    workspace: Folder, recipe: Recipe = None, overrides: Set = None, json: Json = None, catalog: CatalogUrl = None
+    workspace: Folder,
+    recipe: Recipe = None,
+    overrides: Set = None,
+    data: Data = None,
+    split: SplitNumber = 1,
+    model: Annotated[Path | None, typer.Option("--model", "-m", help="Test this model, on --data.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Class names of a checkpoint that holds none, one a line.")
+    ] = None,
+    json: Json = None,
+    catalog: CatalogUrl = None,
 ) -> None:
-    """Test the fine-tuned model on held-out videos: segments x crops, top-1, top-5, confusion."""
-    show("Evaluated", open_stage(workspace, "evaluate", recipe, overrides, catalog=catalog).evaluate(), json)
+    """Test a model on held-out videos: segments x crops, top-1, top-5, confusion, calibration."""
+    opened = open_stage(workspace, "evaluate", recipe, overrides, catalog=catalog)
+    show("Evaluated", opened.evaluate(data, split, model, classes), json)
 
 
 def report(workspace: Folder, json: Json = None, catalog: CatalogUrl = None) -> None:
@@ -123,19 +164,44 @@ def report(workspace: Folder, json: Json = None, catalog: CatalogUrl = None) -> 
     show("Report", {"report": existing(workspace, catalog).report()}, json)
 
 
-def recipes(stage: Annotated[str | None, typer.Argument(help="run, curate, pretrain, finetune or evaluate.")] = None, name: Annotated[str | None, typer.Argument(help="A recipe to show whole.")] = None) -> None:  # fmt: skip
-    """List the named settings of every stage, or show one."""
+def recipes(
+    stage: Annotated[str | None, typer.Argument(help="run, curate, pretrain, finetune, evaluate or study.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A recipe to show whole.")] = None,
+    clips: Annotated[
+        int | None, typer.Option("--clips", min=1, help="Training clips; also show steps and scaled learning rates.")
+    ] = None,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="Processes that train together.")] = 1,
+) -> None:
+    """List the named settings of every stage, or show one; with --clips what it comes to."""
     from hashtag2action.console import out, table
     from hashtag2action.pipeline import STAGES
     from hashtag2action.settings import load, recipe_names
+    from hashtag2action.study.settings import StudySettings
 
-    if stage is not None and stage not in STAGES:
-        raise UserError(f"{stage}: no such stage; choose one of {', '.join(STAGES)}")
-    if name is not None and stage is not None:
-        out.print_json(load(STAGES[stage], stage, name).model_dump_json())
+    stages = STAGES | {"study": StudySettings}
+    if stage is not None and stage not in stages:
+        raise UserError(f"{stage}: no such stage; choose one of {', '.join(stages)}")
+    if stage is None or name is None:
+        for each in [stage] if stage else stages:
+            table(each, {recipe: load(stages[each], each, recipe).description for recipe in recipe_names(each)})
         return
-    for each in [stage] if stage else STAGES:
-        table(each, {recipe: load(STAGES[each], each, recipe).description for recipe in recipe_names(each)})
+    settings = load(stages[stage], stage, name)
+    out.print_json(settings.model_dump_json())
+    if clips is not None:
+        table(f"{name}: effective values", _effective(settings, clips, processes))
+
+
+def _effective(settings: Settings, clips: int, processes: int) -> dict[str, Any]:
+    from hashtag2action.train.effective import effective
+    from hashtag2action.train.finetune_settings import FinetuneSettings
+    from hashtag2action.train.pretrain import effective_values
+    from hashtag2action.train.settings import PretrainSettings
+
+    if isinstance(settings, FinetuneSettings):
+        return dict(effective(settings, clips, processes))
+    if isinstance(settings, PretrainSettings):
+        return dict(effective_values(settings, clips, processes))
+    raise UserError("--clips: only pretrain and finetune recipes come to steps and learning rates; leave it out")
 
 
 def _close(summary: Mapping[str, Any], json: Path | None) -> None:

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from hashtag2action.catalog.schema import Reason
 from hashtag2action.catalog.statistics import Statistics
 
+_FILTERED = (
+    Reason.LANGUAGE, Reason.REGION, Reason.LICENCE, Reason.DURATION, Reason.VIEWS, Reason.BLOCKED_WORD, Reason.BLOCKED_USER,
+)  # fmt: skip
 _GATES = (
-    ("can be read", (Reason.DUPLICATE, Reason.SCENE_TOO_SHORT), "cannot be read"),
-    ("are no duplicates", (Reason.SCENE_TOO_SHORT,), "duplicates"),
-    ("have a scene that is long enough", (), "too short"),
-)  # what remains, the reasons that come later, what is lost
+    ("pass the metadata filter", _FILTERED, "filtered out", False),
+    ("can be read", (), "cannot be read", True),
+    ("are no duplicates", (Reason.DUPLICATE, Reason.NEAR_DUPLICATE), "duplicates", True),
+    ("are not held out", (Reason.HELD_OUT,), "held out", False),
+    ("are of the quality asked for", (Reason.LOW_QUALITY,), "of low quality", False),
+    ("have a scene that is long enough", (Reason.SCENE_TOO_SHORT,), "too short", True),
+    ("were not turned down by a reviewer", (Reason.REVIEWER,), "turned down", False),
+)  # what remains, the reasons that hold a video back (those of no other gate: it cannot be read), what is lost, always shown
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,11 @@ def gates(counts: Statistics) -> list[Gate]:
 
     if counts.pending:
         add("looked at so far", counts.pending, "not looked at yet", "pending")
-    later = sum(counts.rejects.values())
-    for words, still_to_come, lost_words in _GATES:
-        left_over = sum(counts.rejects.get(reason.value, 0) for reason in still_to_come)
-        add(words, later - left_over, lost_words, "rejected")
-        later = left_over
+    named = {reason.value for _, reasons, _, _ in _GATES for reason in reasons}
+    unread = sum(count for reason, count in counts.rejects.items() if reason not in named)
+    for words, reasons, lost_words, always in _GATES:
+        lost = sum(counts.rejects.get(reason.value, 0) for reason in reasons) if reasons else unread
+        if lost or always:
+            add(words, lost, lost_words, "rejected")
     add("show a person: these are the clips", counts.review, "waiting for a reviewer", "review")
     return flow

@@ -20,14 +20,19 @@ from hashtag2action.catalog.schema import Decision, Run, Video
 from hashtag2action.catalog.statistics import Statistics, describe, examples, paths, titles
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.files import atomic_write
-from hashtag2action.report import figures, runs
+from hashtag2action.report import data_figures, runs
+from hashtag2action.report.cards import Card, markdown
+from hashtag2action.report.clip_figures import sample_clips
+from hashtag2action.report.data_card import DataSet, data_card, described
 from hashtag2action.report.embed import inline_svg
 from hashtag2action.report.facts import evaluation_facts, finetuning_facts, pretraining_facts
-from hashtag2action.report.figures import Figure
+from hashtag2action.report.figures import Figure, save_figure
 from hashtag2action.report.flow import gates
 from hashtag2action.report.limits import limits
+from hashtag2action.report.model_card import model_card
 from hashtag2action.report.pictures import Picture, thumbnail
 from hashtag2action.report.stories import tell, why
+from hashtag2action.report.studies import StudyPart, read_studies
 from hashtag2action.report.words import FILTERS
 
 if TYPE_CHECKING:
@@ -64,6 +69,8 @@ class Facts:
     runs: Mapping[str, Run | None]
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
+    data: DataSet
+    studies: Sequence[StudyPart]
 
 
 def build_report(workspace: Path, catalog: Catalog) -> Path:
@@ -75,10 +82,11 @@ def build_report(workspace: Path, catalog: Catalog) -> Path:
     facts = _gather(workspace, catalog)
     stamp = _stamp(facts)
     if not _is_current(page, stamp):
-        html, drawn = _render(workspace, catalog, facts, stamp)
+        html, drawn, cards = _render(workspace, catalog, facts, stamp)
         for figure in drawn:
-            atomic_write(page.parent / "figures" / f"{figure.name}.svg", figure.svg)
-            atomic_write(page.parent / "figures" / f"{figure.name}.csv", figure.csv)
+            save_figure(figure, page.parent / "figures")
+        for card in cards:
+            atomic_write(page.parent / f"{card.name}.md", markdown(card))
         atomic_write(page, html)
     return page
 
@@ -94,17 +102,21 @@ def _gather(workspace: Path, catalog: Catalog) -> Facts:
         runs={stage: catalog.latest_run(stage) for stage in STAGES},
         settings=runs.read_json(workspace / "settings.json"),
         versions={"hashtag2action": hashtag2action.__version__, "Python": platform.python_version(), **_installed()},
+        data=described(catalog),
+        studies=read_studies(workspace),
     )
 
 
-def _render(workspace: Path, catalog: Catalog, facts: Facts, stamp: str) -> tuple[str, list[Figure]]:
+def _render(workspace: Path, catalog: Catalog, facts: Facts, stamp: str) -> tuple[str, list[Figure], list[Card]]:
     counts = facts.statistics
     pretraining = runs.read_pretraining(workspace, facts.runs["pretrain"])
     finetuning = runs.read_finetuning(workspace, facts.runs["finetune"])
     evaluation = runs.read_evaluation(workspace, facts.runs["evaluate"])
     curate = facts.settings.get("curate") or {}
     needed = curate.get("min_person_frames")
-    data_figures = _data_figures(counts)
+    shown_figures = _data_figures(counts, facts.data, workspace)
+    written = (data_card(catalog, facts.data) if facts.data.clips else None, model_card(catalog))
+    cards = [card for card in written if card is not None]
     predictions = _spread(evaluation.predictions) if evaluation else []
     rebuilt = pretraining.reconstructions if pretraining else ()
     shown = [_relative(workspace, row.path) for row in predictions] + [f"clips/{clip.name}.mp4" for clip in rebuilt]
@@ -121,7 +133,9 @@ def _render(workspace: Path, catalog: Catalog, facts: Facts, stamp: str) -> tupl
             review=[tell(video, workspace, needed) for video in facts.review],
             rejected=_rejects(catalog, facts.rejected),
             rejects_shown=len(facts.rejected),
-            data_figures=data_figures,
+            data_figures=shown_figures,
+            studies=facts.studies,
+            cards=cards,
             pretraining=pretraining,
             finetuning=finetuning,
             evaluation=evaluation,
@@ -137,7 +151,7 @@ def _render(workspace: Path, catalog: Catalog, facts: Facts, stamp: str) -> tupl
     )
     curves = [stage.curve for stage in (pretraining, finetuning) if stage and stage.curve]
     matrix = [evaluation.confusion] if evaluation and evaluation.confusion else []
-    return html, [*data_figures, *curves, *matrix]
+    return html, [*shown_figures, *curves, *matrix], cards
 
 
 def _environment() -> Environment:
@@ -155,16 +169,18 @@ def _environment() -> Environment:
     return environment
 
 
-def _data_figures(counts: Statistics) -> list[Figure]:
+def _data_figures(counts: Statistics, data: DataSet, workspace: Path) -> list[Figure]:
     drawn = []
     if counts.hashtags:
-        drawn.append(figures.hashtags(counts.hashtags))
-    if len(counts.hashtags) > figures.MAX_BARS:
-        drawn.append(figures.count_ranges(counts.count_ranges()))
+        drawn.append(data_figures.hashtags(counts.hashtags))
+    if len(counts.hashtags) > data_figures.MAX_BARS:
+        drawn += [data_figures.count_ranges(counts.count_ranges()), data_figures.count_pie(counts.count_ranges())]
     if counts.clips:
-        drawn.append(figures.durations(counts.durations))
+        drawn += [data_figures.durations(counts.durations), data_figures.duration_table(counts.durations)]
+    if data.clips:
+        drawn.append(sample_clips(data.clips, workspace))
     if counts.rejects:
-        drawn.append(figures.rejects(counts.rejects))
+        drawn.append(data_figures.rejects(counts.rejects))
     return drawn
 
 
@@ -248,7 +264,16 @@ def _stamp(facts: Facts) -> str:
         for video in (*facts.kept, *facts.review, *facts.rejected)
     ]
     done = {stage: [run.key, run.folder, run.summary] if run else None for stage, run in facts.runs.items()}
-    told = [asdict(facts.statistics), rows, done, facts.settings, facts.versions]
+    told = [
+        asdict(facts.statistics),
+        rows,
+        done,
+        facts.settings,
+        facts.versions,
+        facts.data.name,
+        facts.data.digest,
+        [(s.name, s.figure.svg) for s in facts.studies],
+    ]
     digest.update(json.dumps(told, sort_keys=True, default=str).encode())
     return digest.hexdigest()[:16]
 

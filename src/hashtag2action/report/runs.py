@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hashtag2action.catalog.schema import Run
-from hashtag2action.report import figures
+from hashtag2action.report import training_figures as figures
 from hashtag2action.report.figures import Figure
 from hashtag2action.report.pictures import Picture, strip
 
