@@ -118,14 +118,13 @@ def extrapolate(
         raise UserError(
             f"{len(points.sizes)} sizes with {points.runs.sum():.0f} runs: too few values to judge any curve"
         )
-    engine = make_engine("local", workers, timeout_s=20 * timeout_s)
-    together = ensemble(voters, points, unit, wanted, band_sizes, engine, resamples, seed, noise)
+    together = ensemble(voters, points, unit, wanted, band_sizes, resamples, seed, noise)
     needs = []
     for target, (low, size, high), unreached in zip(targets, together.needs.T, together.unreached, strict=True):
         reasons = doubts(target, low, size, high, unreached, points)
         needs.append(Need(target, size, low, high, unreached, tuple(reasons)))
     kept = early_count(len(points.sizes))
-    check = _check(trials, points, kept, engine, min(resamples, CHECK_RESAMPLES), seed, noise)
+    check = _check(trials, points, kept, min(resamples, CHECK_RESAMPLES), seed, noise)
     warnings = warnings_of(points, together, noise)
     if check and not all(each.inside for each in check):
         warnings.append("the check run misses a size that was measured: take the needed sizes with caution")
@@ -145,7 +144,7 @@ def _try_all(points: Points, unit: float, names: Sequence[str], engine: Engine, 
 
 
 def _check(
-    trials: Sequence[Trial], points: Points, kept: int, engine: Engine, resamples: int, seed: int, noise: float | None
+    trials: Sequence[Trial], points: Points, kept: int, resamples: int, seed: int, noise: float | None
 ) -> list[Check]:
     """Foretell the sizes after the first `kept` from those; nothing where these are too few."""
     known, left = points.first(kept), points.sizes[kept:]
@@ -154,7 +153,7 @@ def _check(
     voters = vote(early, known, unit, np.geomspace(points.sizes[0], unit, BAND_SIZES), noise)
     if not voters or not len(left):
         return []
-    together = ensemble(voters, known, unit, np.array([]), left, engine, resamples, seed, noise)
+    together = ensemble(voters, known, unit, np.array([]), left, resamples, seed, noise)
     own = 1.645 * together.noise / np.sqrt(points.runs[kept:])
     low, middle, high = together.band
     low, high = middle - np.hypot(middle - low, own), middle + np.hypot(high - middle, own)

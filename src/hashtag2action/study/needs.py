@@ -7,14 +7,13 @@ agree over the sizes of interest share one vote. A curve whose fit did not conve
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from hashtag2action.engine import Engine
 from hashtag2action.study.curves import SCIPY_ERRORS, Array, curve, quietly
 from hashtag2action.study.fitting import Fit, Points, fit
 
@@ -23,6 +22,7 @@ SAME_CURVE = 2e-4
 LEAST_WEIGHT = 0.005
 MAX_VOTERS = 16
 LEAST_RESAMPLES = 10
+BOOTSTRAP_S = 10.0
 SHARES = (0.05, 0.5, 0.95)  # of a 90 % interval, and the median
 
 
@@ -97,24 +97,25 @@ def ensemble(
     unit: float,
     targets: Array,
     sizes: Array,
-    engine: Engine,
     resamples: int,
     seed: int,
     noise: float | None = None,
 ) -> Ensemble:
     """Return needed sizes and the band of accuracies at `sizes` by parametric bootstrap.
 
-    The heaviest voter gets `resamples`, the others as many fewer as their weight is less.
+    The heaviest voter gets `resamples`, the others as many fewer as their weight is less, and none takes over
+    `BOOTSTRAP_S` seconds of processor time.
     """
     spread, freedom = _noise(voters, points, noise)
-    work = partial(_bootstrap, points, unit, targets, sizes, spread, freedom, resamples / voters[0].weight, seed)
-    by_name: dict[str, tuple[Array, Array, Array]] = {}
-    for outcome in engine.map(work, voters):
-        if outcome.result is not None and len(outcome.result[0]):
-            count = len(outcome.result[0])
-            by_name[outcome.item.fit.name] = (*outcome.result, np.full(count, outcome.item.weight / count))
-    needs, drawn, weights = zip(*(by_name[name] for name in sorted(by_name)), strict=True)
-    every, bands, share = np.concatenate(needs), np.concatenate(drawn), np.concatenate(weights)
+    needs, drawn, weights = [], [], []
+    for voter in voters:
+        count = max(LEAST_RESAMPLES, round(resamples * voter.weight / voters[0].weight))
+        random = np.random.default_rng([seed, zlib.crc32(voter.fit.name.encode())])
+        again = _refits(voter.fit, points, unit, spread, freedom, count, random)
+        needs += [needed(each, targets, unit) for each in again]
+        drawn += [accuracies(each, sizes, unit) for each in again]
+        weights += [voter.weight / len(again)] * len(again)
+    every, bands, share = np.array(needs), np.array(drawn), np.array(weights)
     share = share / share.sum()
     return Ensemble(
         tuple(voters),
@@ -163,24 +164,17 @@ def _noise(voters: Sequence[Voter], points: Points, noise: float | None) -> tupl
     return max(float(np.sqrt((best.rss + points.within.sum()) / freedom)), MIN_NOISE), freedom
 
 
-def _bootstrap(
-    points: Points, unit: float, targets: Array, sizes: Array, noise: float, freedom: float, resamples: float, seed: int, voter: Voter
-) -> tuple[Array, Array]:  # fmt: skip
-    """Return needs (B, T) and accuracies at `sizes` (B, G) of the curve fitted to B resamples of its own accuracies.
-
-    `resamples` are those of a voter with all the weight.
-    """
-    found = voter.fit
-    random = np.random.default_rng([seed, zlib.crc32(found.name.encode())])
-    base = accuracies(found, points.sizes, unit)
-    needs, drawn = [], []
-    for _ in range(max(LEAST_RESAMPLES, round(resamples * voter.weight))):
+def _refits(
+    found: Fit, points: Points, unit: float, noise: float, freedom: float, count: int, random: np.random.Generator
+) -> list[Fit]:
+    """Return the curve fitted to `count` resamples of its own accuracies; itself where none could be fitted."""
+    base, deadline = accuracies(found, points.sizes, unit), time.process_time() + BOOTSTRAP_S
+    again = []
+    for _ in range(count):
         wide = noise if np.isinf(freedom) else noise * np.sqrt(freedom / random.chisquare(freedom))
         sampled = base + random.normal(size=len(base)) * wide / np.sqrt(points.runs)
-        again = fit(
-            found.name, Points(points.sizes, sampled, points.runs, points.within), unit, [found.free], tolerance=1e-4
-        )
-        if again.free:
-            needs.append(needed(again, targets, unit))
-            drawn.append(accuracies(again, sizes, unit))
-    return np.array(needs), np.array(drawn)
+        resampled = Points(points.sizes, sampled, points.runs, points.within)
+        again.append(fit(found.name, resampled, unit, [found.free], tolerance=1e-4))
+        if time.process_time() > deadline:
+            break
+    return [each for each in again if each.free] or [found]

@@ -33,27 +33,26 @@ def doubts(accuracy: float, low: float, need: float, high: float, unreached: flo
     return found
 
 
-def warnings_of(points: Points, ensemble: Ensemble, noise: float | None) -> list[str]:
+def warnings_of(points: Points, ensemble: Ensemble, known_noise: float | None) -> list[str]:
     """Return what is wrong with the measurements themselves."""
     found = []
     spread = float(points.within.sum())
-    if spread < NO_SPREAD and noise is None:
+    if spread < NO_SPREAD and known_noise is None:
         found.append(
             "no spread of runs is known: the noise is guessed from how well curves fit, and intervals may be too narrow; "
             "repeat runs, or give the standard deviation of a run with --noise"
         )
     if len(points.sizes) < 6:
         found.append(f"only {len(points.sizes)} sizes: curves with as many parameters cannot be told apart")
+    spare = points.runs.sum() - len(points.sizes)
+    noise = max(math.sqrt(spread / spare), MIN_NOISE) if spread >= NO_SPREAD else ensemble.noise
     fall = np.diff(points.accuracies)
-    error = ensemble.noise * np.sqrt(1 / points.runs[1:] + 1 / points.runs[:-1])
+    error = noise * np.sqrt(1 / points.runs[1:] + 1 / points.runs[:-1])
     for index in np.flatnonzero(fall < -2.5 * error):
         found.append(
             f"accuracy falls from {points.sizes[index]:,.0f} to {points.sizes[index + 1]:,.0f} clips by more than noise: "
             "no rising curve describes that"
         )
-    best = ensemble.voters[0].fit
-    misfit = math.sqrt(best.rss / points.runs.sum())
-    within = math.sqrt(spread / (points.runs.sum() - len(points.sizes))) if spread >= NO_SPREAD else math.inf
-    if misfit > 2 * max(within, MIN_NOISE):
+    if math.sqrt(ensemble.voters[0].fit.rss / points.runs.sum()) > 2 * noise:
         found.append("the best curve misses the means by more than the runs' spread explains: no curve fits")
     return found
