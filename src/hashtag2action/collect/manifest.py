@@ -67,7 +67,6 @@ def read_manifest(path: Path) -> list[Listed]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(64 << 20)
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         columns = set(rows.fieldnames or ())

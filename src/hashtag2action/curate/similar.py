@@ -6,7 +6,7 @@ in one of 32 samples of 16 bits, which copies do, and few others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ STILL_MOVES = 3.0  # a step, on average: fewer are noise
 SHIFT = 0.2  # of the shorter video, that may be missing at either end
 SAMPLES, SAMPLE_BITS = 32, 16
 WITHIN = 2000  # neighbours compared in a sample's group, should thousands of videos share it
+PAIRS = 20  # per video, on average, that a sample may name: more come from thousands of the same look, as of a black frame
 
 Looks = NDArray[np.uint8]  # (N, 16)
 
@@ -34,12 +35,12 @@ def candidates(looks: Looks, others: Looks | None = None) -> NDArray[np.int64]:
     Rows of `others` are counted on from those of `looks`. Each pair is named once, the lower row first.
     """
     both = looks if others is None else np.concatenate([looks, others])
-    found = [np.empty((0, 2), np.int64)]
+    found = np.empty(0, np.int64)  # a pair as lower row * rows + higher row
     for flipped in (False, True):
         stack = np.concatenate([both, both ^ _MIRROR]) if flipped else both
         for bits in _samples():
-            found += _agreeing(stack, bits, len(both))
-    pairs = np.unique(np.concatenate(found), axis=0)
+            found = np.union1d(found, _agreeing(stack, bits, len(both)))
+    pairs = np.stack(np.divmod(found, max(1, len(both))), 1)
     return pairs if others is None else pairs[(pairs[:, 0] < len(looks)) & (pairs[:, 1] >= len(looks))]
 
 
@@ -79,24 +80,27 @@ def _moves(data: bytes) -> NDArray[np.float32]:
     return (2.0 * bits[:, 0] - 1.0).astype(np.float32) * bits[:, 1]
 
 
-def _agreeing(stack: Looks, bits: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
-    """Yield pairs of rows of the first `count` (the rest are their mirror images) that agree in `bits` and look alike."""
+def _agreeing(stack: Looks, bits: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return pairs of rows of the first `count` (the rest are their mirror images) that agree in `bits` and look alike."""
     keys = np.packbits(np.unpackbits(stack, axis=1)[:, bits], axis=1).astype(np.uint32)
     numbers = keys[:, 0] << 8 | keys[:, 1]
     words = stack.view(">u8")
     rows = np.lexsort((words[:, 1], words[:, 0], numbers))  # the likeliest copies are neighbours
     numbers = numbers[rows]
     at = np.arange(len(rows))
+    found, named = [np.empty(0, np.int64)], 0
     for ahead in range(1, WITHIN + 1):
         at = at[at < len(rows) - ahead]
         at = at[numbers[at] == numbers[at + ahead]]
-        if not len(at):
-            return
+        if not len(at) or named > PAIRS * count:
+            break
         one, other = rows[at], rows[at + ahead]
         near = _distance(stack[one], stack[other]) <= LOOK_APART
-        pairs = np.stack([one[near] % count, other[near] % count], 1)
-        if len(pairs := pairs[pairs[:, 0] != pairs[:, 1]]):
-            yield np.unique(np.sort(pairs, axis=1), axis=0)
+        one, other = one[near] % count, other[near] % count
+        pairs = (np.minimum(one, other) * count + np.maximum(one, other))[one != other]
+        found.append(pairs)
+        named += len(pairs)
+    return np.concatenate(found)
 
 
 def _distance(one: Looks, other: Looks) -> NDArray[np.int64]:

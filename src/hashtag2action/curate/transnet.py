@@ -60,12 +60,15 @@ class TransNetDetector:
         frames = np.stack(self._frames)
         after = MARGIN + STEP - (len(frames) % STEP or STEP)
         padded = np.concatenate([frames[:1].repeat(MARGIN, 0), frames, frames[-1:].repeat(after, 0)])
-        found = []
+        found, before = [], torch.get_num_threads()
         torch.set_num_threads(self._threads)
-        with torch.inference_mode():
-            for start in range(0, len(padded) - WINDOW + 1, STEP):
-                single, _ = self._network.predict_raw(torch.from_numpy(padded[None, start : start + WINDOW]))
-                found.append(single[0, MARGIN : MARGIN + STEP, 0].numpy())
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(padded) - WINDOW + 1, STEP):
+                    single, _ = self._network.predict_raw(torch.from_numpy(padded[None, start : start + WINDOW]))
+                    found.append(single[0, MARGIN : MARGIN + STEP, 0].numpy())
+        finally:
+            torch.set_num_threads(before)
         return np.concatenate(found)[: len(frames)]
 
 
