@@ -130,7 +130,7 @@ def _resolve(model: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
             continue
         block = dict(block)
         base = read_recipe(inner, name, block.pop("recipe")) if "recipe" in block else {}
-        resolved[name] = _merge(base, block)
+        resolved[name] = _resolve(inner, _merge(base, block))
     return resolved
 
 

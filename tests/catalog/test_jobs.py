@@ -104,7 +104,7 @@ def test_another_study_shares_what_is_done(catalog: Catalog) -> None:
     assert job is not None and job.key == "new"
     jobs.finish(catalog, "new", {"top1": 0.5}, {"hours": 1}, 100.0)
     (cell,) = jobs.cells(catalog, "other")
-    assert cell.result == {"top1": 0.5} and cell.before == {"top1": 1}
+    assert cell.result == {"top1": 0.5} and cell.pretrained == {"top1": 1}
     assert sorted(jobs.studies(catalog)) == ["other", "study"]
 
 

@@ -93,10 +93,10 @@ class Cell:
     run: int
     job: str
     result: dict[str, Any] | None = None
-    cost: dict[str, Any] | None = None
-    before: dict[str, Any] | None = None
-    """Result of the job that it needed."""
-    before_cost: dict[str, Any] | None = None
+    pretrained: dict[str, Any] | None = None
+    """Result of the pre-training that it goes back to."""
+    costs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of its job and of all that this needed, by key."""
 
 
 @dataclass(frozen=True)
@@ -206,18 +206,10 @@ def progress(catalog: Catalog, study: str) -> Progress:
 def cells(catalog: Catalog, study: str) -> list[Cell]:
     """Return the points of a study in the order of its plan, with the results that are there."""
     create_tables(catalog)
-    before = aliased(StudyJob)
-    query = (
-        sa.select(StudyCell, StudyJob.result, StudyJob.cost, before.result, before.cost)
-        .join(StudyJob, StudyJob.key == StudyCell.job)
-        .outerjoin(before, before.key == StudyJob.needs)
-        .where(StudyCell.study == study)
-        .order_by(StudyCell.place)
-    )
     with catalog.session() as session:
-        return [
-            Cell(row.condition, row.size, row.run, row.job, *found) for row, *found in session.execute(query).tuples()
-        ]
+        known = {job.key: job for job in session.scalars(sa.select(StudyJob).where(StudyJob.key.in_(_keys(study))))}
+        rows = session.scalars(sa.select(StudyCell).where(StudyCell.study == study).order_by(StudyCell.place))
+        return [_cell(row, known) for row in rows]
 
 
 def studies(catalog: Catalog) -> dict[str, Study]:
@@ -243,22 +235,15 @@ def create_tables(catalog: Catalog) -> None:
 def _ready(catalog: Catalog, study: str, now: float, dead: Callable[[str], bool]) -> list[StudyJob]:
     """Return the jobs that can be taken, in the order of the plan, each pre-training right before its first use."""
     before = aliased(StudyJob)
-    place = sa.select(sa.func.min(StudyCell.place)).where(StudyCell.study == study)
-    own = place.where(StudyCell.job == StudyJob.key).correlate(StudyJob).scalar_subquery()
-    follower = aliased(StudyJob)
-    needed = (
-        place.join(follower, follower.key == StudyCell.job)
-        .where(follower.needs == StudyJob.key)
-        .correlate(StudyJob)
-        .scalar_subquery()
-    )
+    chain = _chain(study)
+    first = sa.select(chain.c.key, sa.func.min(chain.c.place).label("place")).group_by(chain.c.key).subquery()
     query = (
         sa.select(StudyJob)
+        .join(first, first.c.key == StudyJob.key)
         .outerjoin(before, before.key == StudyJob.needs)
-        .where(StudyJob.key.in_(_keys(study)))
         .where(StudyJob.state.in_([JobState.WAITING.value, JobState.RUNNING.value]))
         .where(sa.or_(StudyJob.needs.is_(None), before.state == JobState.DONE.value))
-        .order_by(sa.func.coalesce(own, needed), StudyJob.key)
+        .order_by(first.c.place, StudyJob.key)
     )
     with catalog.session() as session:
         jobs = list(session.scalars(query))
@@ -270,8 +255,26 @@ def _ready(catalog: Catalog, study: str, now: float, dead: Callable[[str], bool]
 
 
 def _keys(study: str) -> Any:
-    mine = sa.select(StudyCell.job).where(StudyCell.study == study)
-    return mine.union(sa.select(StudyJob.needs).where(StudyJob.key.in_(mine), StudyJob.needs.is_not(None)))
+    return sa.select(_chain(study).c.key)
+
+
+def _chain(study: str) -> Any:
+    """Return keys of a study's jobs and of all that these need, each with the places of the cells it is for."""
+    mine = sa.select(StudyCell.job.label("key"), StudyCell.place).where(StudyCell.study == study)
+    chain = mine.cte("chain", recursive=True)
+    needs = sa.select(StudyJob.needs, chain.c.place).where(StudyJob.key == chain.c.key, StudyJob.needs.is_not(None))
+    return chain.union(needs)
+
+
+def _cell(row: StudyCell, known: dict[str, StudyJob]) -> Cell:
+    costs: dict[str, dict[str, Any]] = {}
+    job, pretrained = known.get(row.job), None
+    result = job.result if job else None
+    while job is not None:
+        costs |= {job.key: job.cost} if job.cost else {}
+        pretrained = job.result if job.stage == "pretrain" else None
+        job = known.get(job.needs or "")
+    return Cell(row.condition, row.size, row.run, row.job, result, pretrained, costs)
 
 
 def _change(catalog: Catalog, key: str, **values: Any) -> None:

@@ -110,6 +110,10 @@ def compare(
     snapshot: SnapshotName = None,
     a: Annotated[str | None, typer.Option("--a", help="snapshot[:NAME], registered, a folder or a CSV.")] = None,
     b: Annotated[str | None, typer.Option("--b", help="The other one.")] = None,
+    through: Annotated[
+        list[str] | None,
+        typer.Option("--through", help="Labelled set between pre-training and --labelled; several are joined."),
+    ] = None,
     size: Annotated[int | None, typer.Option("--size", min=1, help="Clips to pre-train on, of each.")] = None,
     runs: Runs = None,
     name: Annotated[str, typer.Option("--name", help="What the study is called.")] = "compare",
@@ -124,12 +128,13 @@ def compare(
 ) -> None:
     """Pre-train on A, on B and not at all, at equal size; fine-tune alike; test the difference. Run it again to go on.
 
-    Named comparisons: `--recipe curated` and `--recipe top_quality`.
+    Named comparisons: `--recipe curated`, `--recipe top_quality`, and `--recipe progressive --through KIND:ROOT`.
     """
     from hashtag2action.study.plan import plan_compare
 
     changes: dict[str, Any] = {"sizes": [size]} if size else {}
     changes |= {"runs": runs} if runs else {}
+    changes |= {"between.labelled": through} if through else {}
     if a is not None and b is not None:
         arms = [{"name": "A", "source": _source(a)}, {"name": "B", "source": _source(b)}]
         changes["conditions"] = [*arms, {"name": "from scratch", "source": "nothing"}]

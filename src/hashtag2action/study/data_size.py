@@ -61,7 +61,7 @@ def size_sentences(cells: Sequence[Cell]) -> list[str]:
     runs = max(cell.run for cell in cells) + 1
     done = [cell for cell in cells if cell.result is not None]
     clips = done[0].result["videos"] if done and done[0].result else 0
-    steps = {cell.size: cell.before["steps"] for cell in done if cell.before}
+    steps = {cell.size: cell.pretrained["steps"] for cell in done if cell.pretrained}
     told = [
         f"Each run has its own random subset, weights and order of clips; within a run smaller subsets lie within larger ones. "
         f"Intervals are Student's t over {runs} runs, and say nothing of other test clips: one clip of {clips} is "

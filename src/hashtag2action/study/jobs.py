@@ -61,7 +61,7 @@ def _finetune(workspace: Path, job: Job) -> Result:
     labelled = read_labelled(workspace, spec["labelled"])
     split = labelled.split
     folder = job_folder(workspace, job.stage, job.key)
-    encoder = job_folder(workspace, "pretrain", job.needs) / "model.pt" if job.needs else None
+    encoder = job_folder(workspace, spec["after"], job.needs) / "model.pt" if job.needs else None
     trained = finetune(split, settings, folder, pretrained=encoder, classes=labelled.classes)
     tested = evaluate(split.test, folder, judged, folder / "evaluation")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -12,8 +12,8 @@ from hashtag2action.catalog.store import Catalog
 from hashtag2action.errors import UserError
 from hashtag2action.settings import digest
 from hashtag2action.study.settings import NOTHING, ConditionSettings, StudySettings
-from hashtag2action.study.sources import Labelled, choose_clips, open_labelled, open_source
-from hashtag2action.train.finetune_settings import FinetuneSettings
+from hashtag2action.study.sources import Labelled, choose_clips, open_labelled, open_merged, open_source
+from hashtag2action.train.finetune_settings import EvaluateSettings, FinetuneSettings
 from hashtag2action.train.settings import HardwareSettings, LoopSettings, PretrainSettings
 
 SCRATCH = "from scratch"
@@ -54,32 +54,49 @@ def _plan(
     snapshot: str | None,
     arms: list[tuple[ConditionSettings, int]],
 ) -> list[Cell]:
+    between = settings.between
+    if any(arm.through for arm, _ in arms) != bool(between.labelled):
+        raise UserError(
+            "study: conditions that go through labelled sets and the sets themselves need each other; "
+            "use --recipe progressive --through KIND:ROOT"
+        )
     held = open_labelled(catalog, _absolute(labelled), settings.finetune.split, settings.labelled_split)
     sources = {arm.source: open_source(catalog, arm.source, snapshot) for arm, _ in arms if arm.source != NOTHING}
+    through = None
+    if between.labelled:
+        through = open_merged(catalog, [_absolute(s) for s in between.labelled], between.finetune.split, held)
     planned: list[Job] = []
     cells: list[Cell] = []
     for run in range(settings.runs):
         for arm, size in arms:
-            first = _pretrain_job(sources[arm.source], arm, size, run, settings, held) if size else None
-            job = _finetune_job(first, run, settings, held)
-            planned += [first, job] if first else [job]
-            cells.append(Cell(arm.name, size, run, job.key))
+            chain = [_pretrain_job(sources[arm.source], arm, size, run, settings, held)] if size else []
+            if arm.through and through:
+                seed = settings.seed + run
+                chain.append(_finetune_job(chain, seed, between.finetune, between.evaluate, through))
+            chain.append(_finetune_job(chain, settings.seed + run, settings.finetune, settings.evaluate, held))
+            planned += chain
+            cells.append(Cell(arm.name, size, run, chain[-1].key))
     facts = {
         "settings": settings.model_dump(mode="json"),
-        "labelled": {
-            "source": labelled,
-            "folder": held.folder,
-            "classes": len(held.classes),
-            "train": len(held.split.train),
-            "test": len(held.split.test),
-            "notes": held.split.notes,
-        },
+        "labelled": _facts(labelled, held),
+        "between": _facts(" + ".join(between.labelled), through) if through else None,
         "snapshots": {
             source: {"name": s.name, "digest": s.digest, "clips": len(s.clips)} for source, s in sources.items()
         },
     }
     jobs.plan(catalog, name, kind, facts, planned, cells)
     return cells
+
+
+def _facts(source: str, labelled: Labelled) -> dict[str, Any]:
+    return {
+        "source": source,
+        "folder": labelled.folder,
+        "classes": len(labelled.classes),
+        "train": len(labelled.split.train),
+        "test": len(labelled.split.test),
+        "notes": labelled.split.notes,
+    }
 
 
 def _pretrain_job(
@@ -103,15 +120,18 @@ def _pretrain_job(
     return Job(digest(_deciding(pretrain), [clip.sha256 for clip in clips]), "pretrain", spec)
 
 
-def _finetune_job(first: Job | None, run: int, settings: StudySettings, labelled: Labelled) -> Job:
-    finetune = settings.finetune.model_copy(update={"seed": settings.seed + run})
+def _finetune_job(
+    before: list[Job], seed: int, finetune: FinetuneSettings, evaluate: EvaluateSettings, labelled: Labelled
+) -> Job:
+    finetune = finetune.model_copy(update={"seed": seed})
     spec = {
         "labelled": labelled.folder,
         "settings": finetune.model_dump(mode="json"),
-        "evaluate": settings.evaluate.model_dump(mode="json"),
+        "evaluate": evaluate.model_dump(mode="json"),
+        "after": before[-1].stage if before else None,
     }
-    needs = first.key if first else None
-    return Job(digest(_deciding(finetune), settings.evaluate, labelled.folder, needs), "finetune", spec, needs)
+    needs = before[-1].key if before else None
+    return Job(digest(_deciding(finetune), evaluate, labelled.folder, needs), "finetune", spec, needs)
 
 
 def _absolute(labelled: str) -> str:

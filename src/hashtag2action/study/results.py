@@ -50,7 +50,7 @@ def run_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     for cell in cells:
         if cell.result is None:
             continue
-        costs = [cost for cost in (cell.before_cost, cell.cost) if cost]
+        costs = list(cell.costs.values())
         rows.append(
             {
                 "condition": cell.condition,
@@ -60,13 +60,13 @@ def run_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
                 "top5": round(cell.result["top5"], 6),
                 "test_clips": cell.result["videos"],
                 "train_top1": round(cell.result["train_top1"], 6),
-                "pretrain_loss": round(cell.before["loss_last"], 5) if cell.before else "",
-                "pretrain_steps": cell.before["steps"] if cell.before else 0,
+                "pretrain_loss": round(cell.pretrained["loss_last"], 5) if cell.pretrained else "",
+                "pretrain_steps": cell.pretrained["steps"] if cell.pretrained else 0,
                 "clips_seen": sum(cost["clips"] for cost in costs),
                 "pflop": _digits(sum(cost["flops"] for cost in costs) / 1e15),
                 "hours": _digits(sum(cost["hours"] for cost in costs)),
                 "kwh": _digits(sum(kwh(cost) for cost in costs)),
-                "snapshot": cell.before["digest"][:16] if cell.before else "",
+                "snapshot": cell.pretrained["digest"][:16] if cell.pretrained else "",
                 "job": cell.job,
             }
         )
@@ -97,12 +97,7 @@ def mean(values: Sequence[float]) -> Mean:
 
 def total_cost(cells: Sequence[Cell]) -> dict[str, float]:
     """Add up what a study took, each job once however many points share it."""
-    jobs: dict[str, dict[str, Any]] = {}
-    for cell in cells:
-        if cell.cost:
-            jobs[cell.job] = cell.cost
-        if cell.before_cost:
-            jobs[f"{cell.before_cost['clips']}-{cell.before_cost['hours']}"] = cell.before_cost
+    jobs = {key: cost for cell in cells for key, cost in cell.costs.items()}
     return {
         "jobs": len(jobs),
         "clips_seen": sum(cost["clips"] for cost in jobs.values()),

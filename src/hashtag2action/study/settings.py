@@ -14,6 +14,16 @@ SNAPSHOT = "snapshot"  # as a condition's source: the snapshot named on the comm
 NOTHING = "nothing"  # as a condition's source: no pre-training
 
 
+class BetweenSettings(Settings):
+    """Supervised training between pre-training and the labelled set: progressive training (VideoMAE V2, section 3.4)."""
+
+    labelled: tuple[str, ...] = ()
+    """Labelled sets as `--labelled` takes them, joined to one: classes whose names differ in case, spaces and punctuation
+    alone are one class. What is in a test part of any of them, or of the study's labelled set, is not trained on."""
+    finetune: FinetuneSettings = FinetuneSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
 class ConditionSettings(Settings):
     """What one arm of a comparison is pre-trained on."""
 
@@ -24,6 +34,8 @@ class ConditionSettings(Settings):
     choose: Literal["random", "per_hashtag", "top_quality"] = "random"
     best_hashtags: PositiveInt | None = None
     """Only clips of so many hashtags, those whose clips have the best mean quality."""
+    through: bool = False
+    """Trained on the sets of `between` before the study's labelled set."""
 
 
 class StudySettings(Settings):
@@ -46,6 +58,7 @@ class StudySettings(Settings):
     lease_s: float = Field(default=120, ge=1)
     """How long a job stays taken after its worker was last heard of."""
     pretrain: PretrainSettings = PretrainSettings()
+    between: BetweenSettings = BetweenSettings()
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 

@@ -117,6 +117,46 @@ def open_labelled(catalog: Catalog, source: str, settings: SplitSettings, number
         benchmark = read_benchmark(*parse_source(source), number)
         split = benchmark.to_split(settings.val_share, settings.test_share, settings.seed)
         classes = benchmark.classes
+    return _freeze_labelled(catalog, source, settings, classes, split)
+
+
+def open_merged(catalog: Catalog, sources: Sequence[str], settings: SplitSettings, target: Labelled) -> Labelled:
+    """Freeze several labelled sets as one: equal class names (case, spaces and punctuation aside) are one class.
+
+    Files of any set's test, and of the target's, are left out of training, by content; as are those of a test clip's
+    name in the same class, such as one video in two editions of Kinetics. Raises `UserError` as `open_labelled` does.
+    """
+    names: dict[str, str] = {}
+    parts: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
+    notes: list[str] = []
+    for source in sources:
+        opened = open_labelled(catalog, source, settings)
+        notes += opened.split.notes
+        for part, samples in parts.items():
+            for sample in getattr(opened.split, part):
+                plain = "".join(char for char in sample.label.casefold() if char.isalnum()) or sample.label
+                label = names.setdefault(plain, sample.label)
+                samples.append(replace(sample, label=label, group=f"{source}/{sample.group}"))
+    tested = [*parts["test"], *target.split.test]
+    named = {(sample.path.stem, sample.label) for sample in parts["test"]}
+    sizes = {_size(sample.path) for sample in tested}
+    content = {sha256_of(sample.path) for sample in tested if sample.path.is_file()}
+
+    def is_tested(sample: Sample) -> bool:
+        same = _size(sample.path) in sizes and sample.path.is_file() and sha256_of(sample.path) in content
+        return same or (sample.path.stem, sample.label) in named
+
+    kept = {part: tuple(s for s in parts[part] if not is_tested(s)) for part in ("train", "val")}
+    gone = sum(len(parts[part]) - len(kept[part]) for part in kept)
+    if gone:
+        notes.append(f"{gone} clips are left out, for they are in a test part")
+    split = Split(kept["train"], kept["val"], tuple(parts["test"]), tuple(notes))
+    return _freeze_labelled(catalog, " + ".join(sources), settings, split.classes, split)
+
+
+def _freeze_labelled(
+    catalog: Catalog, source: str, settings: SplitSettings, classes: Sequence[str], split: Split
+) -> Labelled:
     if len(classes) < 2 or not split.train or not split.test:
         raise UserError(f"{source}: {len(split.train)} clips to train and {len(split.test)} to test on; two classes of two sources are the least")  # fmt: skip
     parts = {"train": split.train, "val": split.val, "test": split.test}
