@@ -133,8 +133,9 @@ def worker_mb(videos: Sequence[Path], settings: CurateSettings) -> int:
 def _peak_mb(videos: list[Path], settings: CurateSettings) -> int:
     for path in videos:
         curate_video(path, settings, path.with_suffix(".worker.mp4"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // (2**20 if sys.platform == "darwin" else 2**10)
+    if (status := Path("/proc/self/status")).exists():  # ru_maxrss would hold that of the process it was forked from
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) >> 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20
 
 
 def _longest(table: Path | None, path: Path) -> tuple[int, int, float, float]:

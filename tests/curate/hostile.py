@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,8 @@ def examine(path: Path, settings: CurateSettings) -> tuple[str, str | None, int]
     else:
         report = curate_video(path, settings, path.parent / "clips" / f"{path.name}.mp4")
         reason, detail = report.reason.value, report.detail
-    return reason, detail, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    own = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return reason, detail, int(own.split()[1]) >> 10  # ru_maxrss would hold that of the process it was forked from
 
 
 def remuxed(source: Path, folder: Path) -> list[Path]:

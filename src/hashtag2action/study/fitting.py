@@ -12,7 +12,7 @@ from hashtag2action.study.curves import SCIPY_ERRORS, Array, Curve, Numbers, cur
 
 POLISHED_STARTS = 5
 MAX_EVALUATIONS = 120  # for each parameter and start
-SOFT_S = 1.0
+SOFT_S = 2.0
 TOLERANCE = 1e-9  # relative change of parameters or squared error at which a fit has converged
 AGREEMENT = 0.01  # two starts that end with residuals this close have found the same minimum
 
