@@ -67,6 +67,21 @@ def test_a_clip(name: str, start: int, end: int, size: tuple[int, int], shared_v
         assert np.abs(kept.to_ndarray(format="rgb24").astype(int) - shown).mean() < 8
 
 
+@pytest.mark.parametrize("name", ["goldeneye-vfr-drop3.mp4", "issue-134-rotate.mp4", "delayed_start.mp4", "fades.mp4"])
+def test_frames_left_by_the_scan_make_the_same_clip(name: str, shared_videos: Path, tmp_path: Path) -> None:
+    path = shared_videos / "shots" / name
+    again, _, probe = cut(path, 5, 24, tmp_path / "again.mp4")
+    scan = scan_video(path, probe, SETTINGS, with_pictures=True)
+    assert list(scan.pictures) == list(range(len(scan.stamps)))
+    assert cut_clip(path, scan, scan.chosen, probe, window_of(scan, 5, 24), SETTINGS, tmp_path / "clip.mp4") == again
+
+
+def test_a_long_video_leaves_no_frames(shared_videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = shared_videos / "shots" / "delayed_start.mp4"
+    monkeypatch.setattr("hashtag2action.curate.scan.PICTURES_MB", 1)
+    assert not scan_video(path, probe_video(path), SETTINGS, with_pictures=True).pictures
+
+
 def test_odd_and_tall_sizes() -> None:
     def size(width: int, height: int) -> tuple[int, int]:
         return clip_size(Probe("mov", "h264", width, height, 30.0, 90, 3.0, 0, False), 320)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashtag2action.curate.remux import copy_packets
-from hashtag2action.curate.scan import Scan
+from hashtag2action.curate.scan import Scan, Shares, clip_size
 from hashtag2action.curate.scenes import Scene
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.curate.window import Window
@@ -25,15 +25,13 @@ from hashtag2action.errors import UserError
 from hashtag2action.files import atomic_path, sha256_of
 from hashtag2action.media.container import MediaError
 from hashtag2action.media.decode import pick
-from hashtag2action.media.frames import pixels
+from hashtag2action.media.frames import pixels, upright_yuv
 from hashtag2action.media.probe import Probe
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-Shares = tuple[float, float, float, float]  # left, top, right, bottom
 
 TIME_BASE = Fraction(1, 90_000)  # fine enough for every frame rate, NTSC's too
 
@@ -82,8 +80,8 @@ def cut_clip(
             with _writing(temporary):
                 written = copy_packets(path, scan, probe, window, size, temporary)
         if not written:
-            frames = pick(path, scan.stamps, scan.keys, kept)
-            written = _encode(temporary, frames, at, stamps, size, crop, probe.rotation, settings)
+            frames = _pictures(path, scan, kept, size, crop, probe.rotation)
+            written = _encode(temporary, frames, at, stamps, size, settings)
         if written == 0:
             raise MediaError("unreadable", "no frame of the chosen window can be decoded a second time")
     return ClipInfo(
@@ -97,15 +95,6 @@ def cut_clip(
         size_bytes=clip_path.stat().st_size,
         sha256=sha256_of(clip_path),
     )
-
-
-def clip_size(probe: Probe, short_side_px: int, content: Shares | None = None) -> tuple[int, int]:
-    """Return `(width, height)` of the clip: even, the shorter side as asked, never enlarged."""
-    wide, high = (1.0, 1.0) if content is None else (content[2] - content[0], content[3] - content[1])
-    if probe.rotation % 180:
-        wide, high = high, wide
-    scale = min(1.0, short_side_px / min(probe.width * wide, probe.height * high))
-    return max(2, round(probe.width * wide * scale / 2) * 2), max(2, round(probe.height * high * scale / 2) * 2)
 
 
 def _thinned(indices: Sequence[int], times_s: Sequence[float], fps: float | None) -> list[int]:
@@ -160,14 +149,23 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _pictures(
+    path: Path, scan: Scan, kept: list[int], size: tuple[int, int], crop: Shares | None, rotation: int
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield the clip's frames with their indices: those that the scan left, or else decoded again."""
+    if crop is None and all(index in scan.pictures for index in kept):
+        yield from ((index, scan.pictures[index]) for index in kept)
+        return
+    for index, frame in pick(path, scan.stamps, scan.keys, kept):
+        yield index, upright_yuv(_cropped(frame, crop) if crop else frame, *size, rotation)
+
+
 def _encode(
     path: Path,
-    frames: Any,
+    frames: Iterator[tuple[int, VideoFrame]],
     at: Mapping[int, int],
     stamps: list[int],
     size: tuple[int, int],
-    crop: Shares | None,
-    rotation: int,
     settings: CurateSettings,
 ) -> int:
     """Encode `(index, frame)` pairs and return how many there were; `at` holds their times in ticks, `stamps` these and the end."""
@@ -177,10 +175,9 @@ def _encode(
     count = 0
     with _writing(path), av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as clip:
         stream: VideoStream | None = None
-        for index, frame in frames:
+        for index, picture in frames:
             if stream is None:
-                stream = _add_stream(clip, frame, size, len(stamps) - 1, stamps[-1], settings)
-            picture = _upright(_cropped(frame, crop) if crop else frame, size, rotation)
+                stream = _add_stream(clip, picture, size, len(stamps) - 1, stamps[-1], settings)
             picture.pict_type = PictureType.NONE  # the encoder decides, not the source
             picture.pts, picture.time_base = at[index], TIME_BASE
             _mux(clip, stream.encode(picture), stamps)
@@ -217,19 +214,6 @@ def _cropped(frame: VideoFrame, crop: Shares) -> VideoFrame:
     parts = [luma[2 * top : 2 * bottom, 2 * left : 2 * right], *(plane[top:bottom, left:right] for plane in chroma)]
     joined = np.concatenate([part.ravel() for part in parts])
     return VideoFrame.from_ndarray(joined.reshape(3 * (bottom - top), 2 * (right - left)), format="yuv420p")
-
-
-def _upright(frame: VideoFrame, size: tuple[int, int], rotation: int) -> VideoFrame:
-    """Return a frame as 4:2:0, scaled and turned to stand as displayed."""
-    from av import VideoFrame
-
-    width, height = size[::-1] if rotation % 180 else size
-    shrunk = width < frame.width
-    scaled = frame.reformat(width, height, "yuv420p", interpolation="AREA" if shrunk else "BICUBIC")
-    if rotation == 0:
-        return scaled
-    turned = [np.rot90(pixels(plane), k=-rotation // 90).ravel() for plane in scaled.planes]
-    return VideoFrame.from_ndarray(np.concatenate(turned).reshape(size[1] * 3 // 2, size[0]), format="yuv420p")
 
 
 def _mux(clip: OutputContainer, packets: Any, stamps: list[int]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +20,16 @@ from hashtag2action.curate.scenes import CutFinder, Scene, longest, scenes_betwe
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.media.container import MediaError, open_video, video_stream
 from hashtag2action.media.decode import pick
-from hashtag2action.media.frames import decode, upright_rgb
+from hashtag2action.media.frames import decode, upright_rgb, upright_yuv
 from hashtag2action.media.probe import COMPLETE, Probe
 
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
 Image = np.ndarray[Any, np.dtype[np.uint8]]
+Shares = tuple[float, float, float, float]  # left, top, right, bottom
+
+PICTURES_MB = 192  # of memory for frames as clips have them; a longer video is decoded a second time for its clip
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Scan:
 
     `stamps` are the container's timestamps, `times_s` (n + 1 values) the start of every frame, from 0, and the end of the
     last; `keys` the indices of keyframes; `motion` (n values) the mean absolute difference of luma to the frame before,
-    0 to 1, and 0 across a cut; `frames` the upright RGB images of the scene's frames to check, by index.
+    0 to 1, and 0 across a cut; `frames` the upright RGB images of the scene's frames to check, by index; `pictures` all
+    frames as a clip has them, by index, where they were asked for and take no more memory than `PICTURES_MB`.
     """
 
     stamps: list[int | None]
@@ -43,11 +50,12 @@ class Scan:
     chosen: Scene
     motion: np.ndarray[Any, np.dtype[np.float64]]
     frames: dict[int, Image]
+    pictures: dict[int, VideoFrame]
     quality: Quality | None = None
     fingerprint: bytes | None = None
 
 
-def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
+def scan_video(path: Path, probe: Probe, settings: CurateSettings, with_pictures: bool = False) -> Scan:
     """Decode a video once. Raises `MediaError` where it cannot be read or under 90 % of its frames decode."""
     finder = CutFinder(settings, probe.fps)
     size = checked_size(probe, settings)
@@ -57,6 +65,9 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
     keys: list[int] = []
     motion: list[float] = []
     kept: dict[int, Image] = {}
+    pictures: dict[int, VideoFrame] = {}
+    wide, high = clip_size(probe, settings.short_side_px)
+    most = int((PICTURES_MB << 20) / (1.5 * wide * high)) if with_pictures else 0
     planned = set(checked_frames(0, probe.frames, settings.frames_checked))
     with open_video(path) as container:
         stream = video_stream(container)
@@ -75,6 +86,8 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
                 planned = set(checked_frames(cuts[-1], probe.frames, settings.frames_checked))
             if index in planned:
                 kept[index] = upright_rgb(frame, *size, probe.rotation)
+            if index < most and probe.frames <= most:
+                pictures[index] = upright_yuv(frame, wide, high, probe.rotation)
         times_s = _times(stamps, float(stream.time_base or 0), probe)
     if len(stamps) < COMPLETE * probe.frames:
         raise MediaError("truncated", f"{len(stamps)} of {probe.frames} frames can be decoded")
@@ -82,9 +95,8 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings) -> Scan:
     scenes = scenes_between(cuts, times_s)
     still = np.array(motion)
     still[cuts] = 0.0
-    return Scan(
-        stamps, times_s, keys, cuts, scenes, longest(scenes), still, kept, meter.finish(), prints.finish(probe.rotation)
-    )
+    quality, fingerprint = meter.finish(), prints.finish(probe.rotation)
+    return Scan(stamps, times_s, keys, cuts, scenes, longest(scenes), still, kept, pictures, quality, fingerprint)
 
 
 def frames_to_check(
@@ -114,6 +126,15 @@ def checked_size(probe: Probe, settings: CurateSettings) -> tuple[int, int]:
     """Return `(width, height)` of a checked frame: the longer side as the detector takes it, never enlarged."""
     scale = min(1.0, settings.detector_size_px / max(probe.width, probe.height))
     return max(1, round(probe.width * scale)), max(1, round(probe.height * scale))
+
+
+def clip_size(probe: Probe, short_side_px: int, content: Shares | None = None) -> tuple[int, int]:
+    """Return `(width, height)` of the clip: even, the shorter side as asked, never enlarged."""
+    wide, high = (1.0, 1.0) if content is None else (content[2] - content[0], content[3] - content[1])
+    if probe.rotation % 180:
+        wide, high = high, wide
+    scale = min(1.0, short_side_px / min(probe.width * wide, probe.height * high))
+    return max(2, round(probe.width * wide * scale / 2) * 2), max(2, round(probe.height * high * scale / 2) * 2)
 
 
 def _difference(before: Image | None, luma: Image) -> float:

@@ -19,7 +19,9 @@ STILL_MOVES = 3.0  # a step, on average: fewer are noise
 SHIFT = 0.2  # of the shorter video, that may be missing at either end
 SAMPLES, SAMPLE_BITS = 32, 16
 WITHIN = 2000  # neighbours compared in a sample's group, should thousands of videos share it
-PAIRS = 20  # per video, on average, that a sample may name: more come from thousands of the same look, as of a black frame
+PAIRS = (
+    20  # per video, on average, that a sample may name: more come from thousands of the same look, as of a black frame
+)
 
 Looks = NDArray[np.uint8]  # (N, 16)
 

@@ -70,7 +70,7 @@ def curate_video(path: Path, settings: CurateSettings, clip_path: Path) -> Video
     any other. Raises `UserError` where there is no detector to be had.
     """
     try:
-        report, scan = _examine(path, settings)
+        report, scan = _examine(path, settings, with_clip=not (settings.stream_copy or settings.crop_bars))
         if report.window is None or report.decision is Decision.REJECTED:
             return report
         assert report.probe is not None and report.chosen is not None
@@ -90,7 +90,7 @@ def curate_video(path: Path, settings: CurateSettings, clip_path: Path) -> Video
 def examine_video(path: Path, settings: CurateSettings) -> VideoReport:
     """Decide a video as `curate_video` does, and write nothing."""
     try:
-        return _examine(path, settings)[0]
+        return _examine(path, settings, with_clip=False)[0]
     except MediaError as error:
         return _refused(path, error)
 
@@ -104,10 +104,10 @@ def _refused(path: Path, error: MediaError) -> VideoReport:
     return VideoReport(path.stem, Decision.REJECTED, Reason(error.kind), error.detail)
 
 
-def _examine(path: Path, settings: CurateSettings) -> tuple[VideoReport, Scan]:
+def _examine(path: Path, settings: CurateSettings, *, with_clip: bool) -> tuple[VideoReport, Scan]:
     probe = probe_video(path)
     _check_size(path, probe, settings)
-    scan = scan_video(path, probe, settings)
+    scan = scan_video(path, probe, settings, with_pictures=with_clip and probe.duration_s >= settings.min_clip_s)
     report = VideoReport(
         path.stem,
         Decision.REJECTED,

@@ -52,3 +52,17 @@ def upright_rgb(frame: VideoFrame, width: int, height: int, rotation: int) -> np
     turned = rotation % 180 == 90
     scaled = frame.reformat(*((height, width) if turned else (width, height)), format="rgb24").to_ndarray()
     return np.ascontiguousarray(np.rot90(scaled, k=-rotation // 90))
+
+
+def upright_yuv(frame: VideoFrame, width: int, height: int, rotation: int) -> VideoFrame:
+    """Return a frame as displayed, turned clockwise by `rotation` degrees and scaled, as 8-bit 4:2:0; sides are even."""
+    import numpy as np
+    from av import VideoFrame
+
+    across, down = (height, width) if rotation % 180 else (width, height)
+    shrunk = across < frame.width
+    scaled = frame.reformat(across, down, "yuv420p", interpolation="AREA" if shrunk else "BICUBIC")
+    if rotation == 0:
+        return scaled
+    turned = [np.rot90(pixels(plane), k=-rotation // 90).ravel() for plane in scaled.planes]
+    return VideoFrame.from_ndarray(np.concatenate(turned).reshape(height * 3 // 2, width), format="yuv420p")
