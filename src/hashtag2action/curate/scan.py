@@ -1,8 +1,8 @@
 """One pass over a video: its times, cuts, motion and, where it can be foreseen, the frames to look for people in.
 
 Which frames are to be checked is known only when the longest scene is, at the end. While a scene lasts, it is taken
-to last to the end of the video, and the frames that this would make the checked ones are kept small. For the last
-scene, which in most short-form videos is the only one, that is exact; for another one they are decoded again.
+to last to the end of the video, and the frames that this would make the checked ones are kept. For the last scene,
+which in most short-form videos is the only one, that is exact; for another one they are decoded again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Image = np.ndarray[Any, np.dtype[np.uint8]]
 Shares = tuple[float, float, float, float]  # left, top, right, bottom
 
+KEPT_PX = 3840 * 2160  # larger frames to check are made small at once, others when they are looked at
 PICTURES_MB = 192  # of memory for frames as clips have them; a longer video is decoded a second time for its clip
 
 
@@ -38,7 +39,7 @@ class Scan:
 
     `stamps` are the container's timestamps, `times_s` (n + 1 values) the start of every frame, from 0, and the end of the
     last; `keys` the indices of keyframes; `motion` (n values) the mean absolute difference of luma to the frame before,
-    0 to 1, and 0 across a cut; `frames` the upright RGB images of the scene's frames to check, by index; `pictures` all
+    0 to 1, and 0 across a cut; `frames` the scene's frames to check, by index, as decoded or as upright RGB images; `pictures` all
     frames as a clip has them, by index, where they were asked for and take no more memory than `PICTURES_MB`.
     """
 
@@ -49,7 +50,7 @@ class Scan:
     scenes: list[Scene]
     chosen: Scene
     motion: np.ndarray[Any, np.dtype[np.float64]]
-    frames: dict[int, Image]
+    frames: dict[int, VideoFrame | Image]
     pictures: dict[int, VideoFrame]
     quality: Quality | None = None
     fingerprint: bytes | None = None
@@ -64,7 +65,7 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings, with_pictures
     stamps: list[int | None] = []
     keys: list[int] = []
     motion: list[float] = []
-    kept: dict[int, Image] = {}
+    kept: dict[int, VideoFrame | Image] = {}
     pictures: dict[int, VideoFrame] = {}
     wide, high = clip_size(probe, settings.short_side_px)
     most = int((PICTURES_MB << 20) / (1.5 * wide * high)) if with_pictures else 0
@@ -85,7 +86,8 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings, with_pictures
                 kept.clear()
                 planned = set(checked_frames(cuts[-1], probe.frames, settings.frames_checked))
             if index in planned:
-                kept[index] = upright_rgb(frame, *size, probe.rotation)
+                large = frame.width * frame.height > KEPT_PX
+                kept[index] = upright_rgb(frame, *size, probe.rotation) if large else frame
             if index < most and probe.frames <= most:
                 pictures[index] = upright_yuv(frame, wide, high, probe.rotation)
         times_s = _times(stamps, float(stream.time_base or 0), probe)
@@ -104,12 +106,11 @@ def frames_to_check(
 ) -> Iterator[tuple[int, Image]]:
     """Yield the frames of a scene to look for people in, with their indices: those of the pass, or decoded again."""
     wanted = checked_frames(scene.start_frame, scene.end_frame, settings.frames_checked)
-    if all(index in scan.frames for index in wanted):
-        yield from ((index, scan.frames[index]) for index in wanted)
-        return
+    there = all(index in scan.frames for index in wanted)
+    found = ((index, scan.frames[index]) for index in wanted) if there else pick(path, scan.stamps, scan.keys, wanted)
     size = checked_size(probe, settings)
-    for index, frame in pick(path, scan.stamps, scan.keys, wanted):
-        yield index, upright_rgb(frame, *size, probe.rotation)
+    for index, frame in found:
+        yield index, frame if isinstance(frame, np.ndarray) else upright_rgb(frame, *size, probe.rotation)
 
 
 def checked_frames(start: int, end: int, count: int) -> list[int]:
