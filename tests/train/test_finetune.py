@@ -79,16 +79,29 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_a_killed_run_goes_on_bit_for_bit(shared_videos: Path, tmp_path: Path) -> None:
-    """Every kind of randomness is on; one run is left alone, one is killed in the middle."""
+STOPPING: dict[str, Any] = {
+    "optim__epochs": 60,
+    "optim__min_lr": 1e-30,
+    "optim__lr": 1e-30,  # nothing gets better after the first validation
+    "patience_epochs": 20,
+    "validate_every_epochs": 2,
+    "split__val_share": 0.3,
+    "loop__save_every_steps": 3,
+    "loop__keep_best": 1,
+}
+
+
+@pytest.mark.parametrize("changes", [EVERYTHING, STOPPING], ids=["everything", "early stopping"])
+def test_a_killed_run_goes_on_bit_for_bit(shared_videos: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Every kind of randomness is on, or early stopping; one run is left alone, one is killed in the middle."""
     samples = yoga(shared_videos, people=4)
-    settings = small_settings(**EVERYTHING)
+    settings = small_settings(**changes)
     whole = finetune(samples, settings, tmp_path / "whole")
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path; from labelled import small_settings, yoga\n"
         "from hashtag2action.train.finetune import finetune\n"
-        f"finetune(yoga(Path(sys.argv[2]), people=4), small_settings(**{EVERYTHING!r}), Path(sys.argv[3]))\n"
+        f"finetune(yoga(Path(sys.argv[2]), people=4), small_settings(**{changes!r}), Path(sys.argv[3]))\n"
     )
     killed = tmp_path / "killed"
     here = str(Path(__file__).parent)
@@ -112,7 +125,9 @@ def test_a_killed_run_goes_on_bit_for_bit(shared_videos: Path, tmp_path: Path) -
     )
     assert all(torch.equal(first[key], second[key]) for key in first)
     whole_log, killed_log = ({r["step"]: r["loss"] for r in read_log(tmp_path / name)} for name in ("whole", "killed"))
-    assert whole_log.keys() == set(range(1, 13)) and len(killed_log) >= 11
+    assert whole_log.keys() == set(range(1, whole.steps + 1)) and len(killed_log) >= whole.steps - 1
+    assert (resumed.steps, resumed.best_step, resumed.val) == (whole.steps, whole.best_step, whole.val)
+    assert whole.stopped_early == resumed.stopped_early == (changes is STOPPING)
     assert all(whole_log[step] == loss for step, loss in killed_log.items())
 
 
