@@ -8,6 +8,7 @@ leaves in the catalog, the next one finds there.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -161,30 +162,57 @@ class Workspace:
         return self._run("finetune", key, partial(finetune, clips, settings, pretrained=encoder, classes=classes))
 
     def evaluate(
-        self, data: str | None = None, split: int = 1, model: Path | None = None, classes: Path | None = None
+        self,
+        data: str | None = None,
+        split: int = 1,
+        model: Path | None = None,
+        classes: Path | None = None,
+        targets: Path | None = None,
     ) -> dict[str, Any]:
         """Test a model, by default the latest fine-tuned one on the videos that it was not trained on.
 
         `data` is a data set on disk, `KIND:ROOT`, whose test part is taken; `model` any checkpoint, with its class names in
-        `classes` where it holds none. Raises `UserError` where a model is named without data.
+        `classes` where it holds none. A model of several labels or of values is tested on the clips of the CSV `targets`, by
+        default on those of its own that it was not trained on. Raises `UserError` where a model is named without data.
         """
         from hashtag2action.train.evaluate import evaluate
         from hashtag2action.train.split_file import read_split
 
-        if model is not None and data is None:
+        if targets is not None and data is not None:
+            raise UserError("evaluate: --data is for classes and --targets for labels and values; name one of them")
+        if model is not None and data is None and targets is None:
             raise UserError(f"{model}: nothing to test it on; name labelled videos with --data KIND:ROOT")
         run = self._latest("finetune") if model is None else None
         file = model or self.folder / (run.folder if run else "")
+        own = read_split(file).split.test if run else ()
+        if data is None and (truth := targets or self._targets_of(run)):
+            return self._evaluate_targets(file, truth, None if targets else own)
         if data is not None:
             benchmark = read_benchmark(*parse_source(data), split)
             samples = benchmark.test or benchmark.val or benchmark.train
         else:
-            samples = read_split(file).split.test
+            samples = own
         rows = [(str(sample.path), sample.label) for sample in samples] if data is not None else []
         key = digest(self.settings.evaluate, run.key if run else sha256_of(weights_file(file)), *rows)
         columns = slice_facts(self.catalog)
         job = partial(evaluate, samples, file, self.settings.evaluate, columns=columns, classes=classes)
         return self._run("evaluate", key, job)
+
+    def _evaluate_targets(self, model: Path, targets: Path, samples: Sequence[Sample] | None) -> dict[str, Any]:
+        from hashtag2action.train.evaluate_targets import evaluate_targets
+
+        rows = [str(sample.path) for sample in samples or ()]
+        key = digest(self.settings.evaluate, sha256_of(weights_file(model)), sha256_of(targets), rows)
+        job = partial(evaluate_targets, samples, targets, model, self.settings.evaluate)
+        return self._run("evaluate_targets", key, job)
+
+    def _targets_of(self, run: Run | None) -> Path | None:
+        """Return the CSV that a run of fine-tuning learnt labels or values from."""
+        if run is None:
+            return None
+        told = json.loads((self.folder / run.folder / "settings.json").read_text(encoding="utf-8"))
+        file = told["settings"]["target"]["file"]
+        return Path(file) if file else None
 
     def model(self, stage: str = "finetune") -> Path:
         """Return the path of the latest model of a stage, `pretrain` or `finetune`."""

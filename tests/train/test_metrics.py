@@ -67,6 +67,8 @@ def test_average_precision_by_hand() -> None:
     unreadable = scores.copy()
     unreadable[0] = np.nan  # the first hit now comes last: - + - +
     assert mean_average_precision(unreadable[:, :1], targets[:, :1]) == pytest.approx((1 / 2 + 2 / 4) / 2)
+    unreadable[2] = np.nan  # both hits are unreadable, and stand at one threshold: - - (+ +)
+    assert mean_average_precision(unreadable[:, :1], targets[:, :1]) == pytest.approx(2 / 4)
     assert np.isnan(mean_average_precision(scores[:, 2:], targets[:, 2:]))
 
 

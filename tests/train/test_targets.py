@@ -17,12 +17,16 @@ from hashtag2action.data.splits import Sample, Split
 from hashtag2action.data.targets import read_targets
 from hashtag2action.errors import UserError
 from hashtag2action.models import build_classifier, load_model, save_checkpoint
+from hashtag2action.train.evaluate import evaluate
+from hashtag2action.train.evaluate_targets import evaluate_targets
 from hashtag2action.train.finetune import finetune
-from hashtag2action.train.finetune_settings import TargetSettings
+from hashtag2action.train.finetune_settings import EvaluateSettings, TargetSettings
 from hashtag2action.train.logbook import read_log
 from hashtag2action.train.objective import target_loss
+from hashtag2action.train.split_file import read_split
 from hashtag2action.train.validation import judge
 
+VIEWS = EvaluateSettings(segments=2, crops=1, bootstrap_draws=100)
 POSES = ("parvatasana", "shavasana", "trikonasana")
 
 
@@ -48,6 +52,20 @@ def test_labels_are_learnt_each_on_its_own(shared_videos: Path, tmp_path: Path) 
     assert summary.test is not None and set(summary.test) == {"loss", "map"}
     assert torch.load(tmp_path / "run/model.pt", weights_only=True)["kind"] == "labels"
 
+    (tmp_path / "gone.mp4").write_bytes(b"no video")
+    more = [*samples, Sample(tmp_path / "gone.mp4", "", "gone")]
+    file = write_targets(tmp_path, more, ("pose", "bowing", "lying"), [*([c, b, a] for a, b, c in rows), [0, 1, 1]])
+    judged = evaluate_targets(None, file, tmp_path / "run", VIEWS, tmp_path / "judged")
+    assert (judged.kind, judged.figure, judged.videos) == ("labels", "map", len(more))
+    assert judged.outputs["pose"] == 1.0 and judged.mean == pytest.approx(np.mean(list(judged.outputs.values())))
+    assert 0.6 < judged.interval[0] <= judged.mean <= judged.interval[1] <= 1.0
+    assert list(judged.unreadable) == [str(tmp_path / "gone.mp4")]
+    assert evaluate_targets(None, file, tmp_path / "run", VIEWS, tmp_path / "judged") == judged
+    with pytest.raises(UserError, match="name the truth with --targets"):
+        evaluate(samples, tmp_path / "run", VIEWS, tmp_path / "classes")
+    with pytest.raises(UserError, match="not in both"):
+        evaluate_targets(None, write_targets(tmp_path, samples, ("pose", "up"), [[1, 0]] * len(samples)), tmp_path / "run", VIEWS, tmp_path / "odd")  # fmt: skip
+
 
 def test_values_are_regressed(shared_videos: Path, tmp_path: Path) -> None:
     """Seven values a clip, as in the Emotional Reaction Intensity task."""
@@ -59,6 +77,11 @@ def test_values_are_regressed(shared_videos: Path, tmp_path: Path) -> None:
     assert summary.train is not None and summary.train["pearson"] > 0.6
     assert summary.test is not None and -1 <= summary.test["pearson"] <= 1
     assert summary.val is None or any("val_pearson" in record for record in read_log(tmp_path / "run"))
+    test = list(read_split(tmp_path / "run").split.test)
+    judged = evaluate_targets(test, file, tmp_path / "run", EvaluateSettings(segments=1, crops=1), tmp_path / "judged")
+    assert judged.mean == pytest.approx(summary.test["pearson"], abs=1e-4) and judged.figure == "pearson"
+    assert judged.loss == pytest.approx(summary.test["loss"], abs=1e-5) and judged.videos == summary.test_clips
+    assert judged.interval[0] <= judged.mean <= judged.interval[1]
 
 
 def test_generalised_loss_by_hand() -> None:

@@ -151,12 +151,15 @@ def evaluate(
     classes: Annotated[
         Path | None, typer.Option("--classes", help="Class names of a checkpoint that holds none, one a line.")
     ] = None,
+    targets: Annotated[
+        Path | None, typer.Option("--targets", help="CSV of several labels or values a video, for models of these.")
+    ] = None,
     json: Json = None,
     catalog: CatalogUrl = None,
 ) -> None:
-    """Test a model on held-out videos: segments x crops, top-1, top-5, confusion, calibration."""
+    """Test a model on held-out videos: segments x crops, top-1, top-5, confusion, calibration; mAP or correlation."""
     opened = open_stage(workspace, "evaluate", recipe, overrides, catalog=catalog)
-    show("Evaluated", opened.evaluate(data, split, model, classes), json)
+    show("Evaluated", opened.evaluate(data, split, model, classes, targets), json)
 
 
 def report(workspace: Folder, json: Json = None, catalog: CatalogUrl = None) -> None:

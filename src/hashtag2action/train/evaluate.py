@@ -52,14 +52,14 @@ def evaluate(
         return EvaluateSummary.from_json(finished)
     predictor = load_predictor(model, settings, classes)
     _check(samples, predictor, file)
-    records = _score(samples, predictor, settings, folder / "scores.jsonl")
+    records = score_samples(samples, predictor, settings, folder / "scores.jsonl")
     predictions = [
         _prediction(sample, record, predictor.classes) | {name: values[i] for name, values in facts.items()}
         for i, (sample, record) in enumerate(zip(samples, records, strict=True))
     ]
     summary = summarise(samples, records, facts, predictor.classes, str(file), settings)
     write_json(folder / "predictions.json", predictions)
-    _write_table(folder / "predictions.parquet", predictions)
+    write_table(folder / "predictions.parquet", predictions)
     write_json(folder / "summary.json", summary.to_json())
     return EvaluateSummary.from_json(read_summary(folder))
 
@@ -67,7 +67,7 @@ def evaluate(
 def _check(samples: Sequence[Sample], predictor: Predictor, file: Path) -> None:
     if predictor.kind != "classes":
         raise UserError(
-            f"{file}: predicts {predictor.kind}, not one class a video; its training's summary holds its figures"
+            f"{file}: predicts {predictor.kind}, not one class a video; name the truth with --targets FILE.csv"
         )
     known = set(predictor.classes)
     if not any(sample.label in known for sample in samples):
@@ -77,7 +77,9 @@ def _check(samples: Sequence[Sample], predictor: Predictor, file: Path) -> None:
         )
 
 
-def _score(samples: Sequence[Sample], predictor: Predictor, settings: EvaluateSettings, path: Path) -> list[Record]:
+def score_samples(
+    samples: Sequence[Sample], predictor: Predictor, settings: EvaluateSettings, path: Path
+) -> list[Record]:
     """Score what `path` does not hold yet, adding a line a video: number, scores or problem, and seconds."""
     done = _read_records(path)
     rest = [number for number in range(len(samples)) if number not in done]
@@ -128,7 +130,7 @@ def _prediction(sample: Sample, record: Record, classes: Sequence[str]) -> Recor
     }
 
 
-def _write_table(path: Path, predictions: Sequence[Record]) -> None:
+def write_table(path: Path, predictions: Sequence[Record]) -> None:
     """Write a line a video: all but the five best, whose scores are in the column `scores`."""
     import pyarrow as pa
     import pyarrow.parquet as pq

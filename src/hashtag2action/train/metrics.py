@@ -111,7 +111,8 @@ def calibration_error(scores: Scores, labels: Labels, bins: int = 15) -> float:
 def _average_precision(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """Return the area under the precision steps, a step for each distinct score."""
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    ranked = scores[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)
     found = np.cumsum(positive[order])[ends]
     recall_steps = np.diff(found, prepend=0) / found[-1]
     return float((recall_steps * found / (ends + 1)).sum())
