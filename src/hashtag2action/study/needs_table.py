@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from hashtag2action.study.curves import curve
 from hashtag2action.study.extrapolate import Extrapolation
 from hashtag2action.study.needs_figure import needs_figure
 from hashtag2action.study.ranking import Ranked, parameters
+from hashtag2action.study.results import as_csv
 
 TOP = 10
 
@@ -24,7 +23,7 @@ def save(result: Extrapolation, folder: Path, json: Path | None = None) -> list[
     """Write `needs.csv`, `ranking.csv` (every curve), `check.csv`, `extrapolation.json` and the figure; return paths."""
     tables = {"needs.csv": need_rows(result), "ranking.csv": ranking_rows(result), "check.csv": check_rows(result)}
     for name, rows in tables.items():
-        atomic_write(folder / name, _csv(rows))
+        atomic_write(folder / name, as_csv(rows))
     written = [folder / name for name in tables] + save_figure(needs_figure(result), folder)
     for path in [folder / "extrapolation.json", *([json] if json else [])]:
         write_json(path, as_json(result))
@@ -135,15 +134,6 @@ def _print(line: str) -> None:
 
 def _rms(result: Extrapolation, each: Ranked) -> float:
     return 100 * math.sqrt(each.trial.fit.rss / float(result.points.runs.sum()))
-
-
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
 
 
 def _whole(size: float) -> float:
