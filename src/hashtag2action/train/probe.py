@@ -149,7 +149,7 @@ class _Judge:
         return heads.linear(x, labels[train], asked, classes, self.l2).argmax(1)
 
 
-def probe(features: Tensor, labels: Sequence[str], groups: Sequence[str], folds: int = 4) -> ProbeResult:
+def probe(features: Tensor, labels: Sequence[str], groups: Sequence[str], folds: int = 12) -> ProbeResult:
     """Cross-validate over groups: `features` `(N, D)`, one label and one group (person, camera) for each row."""
     classes = sorted(set(labels))
     target = heads.label_numbers(labels, classes)
