@@ -26,6 +26,8 @@ def h2a(*words: str | Path, timeout: float = 240) -> subprocess.CompletedProcess
         (["curate", "-w", "{w}"], "no such workspace"),
         (["report"], "--workspace"),
         (["recipes", "curate", "papr"], "did you mean `paper`"),
+        (["recipes", "show", "papr"], "no stage has a recipe"),
+        (["recipes", "show"], "name a recipe"),
         (["predict", "{file}", "-w", "{empty}"], "h2a finetune"),
         (["predict", "{file}"], "--model"),
     ],
@@ -58,3 +60,6 @@ def test_recipes_are_listed_and_shown() -> None:
         10,
         4,
     )
+    shown = h2a("recipes", "show", "vit_b_k400", "--clips", "240000").stdout
+    assert '"layer_decay": 0.75' in shown and "effective values for 240,000 clips" in shown
+    assert " 42187 " in shown and "peak learning rate, block 12" in shown

@@ -168,33 +168,42 @@ def report(workspace: Folder, json: Json = None, catalog: CatalogUrl = None) -> 
 
 
 def recipes(
-    stage: Annotated[str | None, typer.Argument(help="run, curate, pretrain, finetune, evaluate or study.")] = None,
+    stage: Annotated[
+        str | None, typer.Argument(help="run, curate, pretrain, finetune, evaluate or study; `show` finds NAME in any.")
+    ] = None,
     name: Annotated[str | None, typer.Argument(help="A recipe to show whole.")] = None,
     clips: Annotated[
-        int | None, typer.Option("--clips", min=1, help="Training clips; also show steps and scaled learning rates.")
-    ] = None,
+        int, typer.Option("--clips", min=1, help="Training clips, for steps and scaled learning rates.")
+    ] = 1000,
     processes: Annotated[int, typer.Option("--processes", min=1, help="Processes that train together.")] = 1,
 ) -> None:
-    """List the named settings of every stage, or show one; with --clips what it comes to."""
+    """List the named settings of every stage, or show one with what it comes to on so many clips."""
     from hashtag2action.console import out, table
     from hashtag2action.pipeline import STAGES
     from hashtag2action.settings import load, recipe_names
     from hashtag2action.study.settings import StudySettings
 
     stages = STAGES | {"study": StudySettings}
-    if stage is not None and stage not in stages:
+    if stage is not None and stage not in (*stages, "show"):
         raise UserError(f"{stage}: no such stage; choose one of {', '.join(stages)}")
+    if stage == "show" and name is None:
+        raise UserError("recipes show: name a recipe; `h2a recipes` lists them")
     if stage is None or name is None:
         for each in [stage] if stage else stages:
             table(each, {recipe: load(stages[each], each, recipe).description for recipe in recipe_names(each)})
         return
-    settings = load(stages[stage], stage, name)
-    out.print_json(settings.model_dump_json())
-    if clips is not None:
-        table(f"{name}: effective values", _effective(settings, clips, processes))
+    found = [each for each in stages if name in recipe_names(each)] if stage == "show" else [stage]
+    if not found:
+        raise UserError(f"{name}: no stage has a recipe of that name; `h2a recipes` lists them")
+    for each in found:
+        settings = load(stages[each], each, name)
+        out.print_json(settings.model_dump_json())
+        if rows := _effective(settings, clips, processes):
+            table(f"{each} {name}: effective values for {clips:,} clips", rows)
 
 
 def _effective(settings: Settings, clips: int, processes: int) -> dict[str, Any]:
+    """Return what a training comes to; nothing for other stages."""
     from hashtag2action.train.effective import effective
     from hashtag2action.train.finetune_settings import FinetuneSettings
     from hashtag2action.train.pretrain import effective_values
@@ -204,7 +213,7 @@ def _effective(settings: Settings, clips: int, processes: int) -> dict[str, Any]
         return dict(effective(settings, clips, processes))
     if isinstance(settings, PretrainSettings):
         return dict(effective_values(settings, clips, processes))
-    raise UserError("--clips: only pretrain and finetune recipes come to steps and learning rates; leave it out")
+    return {}
 
 
 def _close(summary: Mapping[str, Any], json: Path | None) -> None:
