@@ -56,7 +56,7 @@ def needs_figure(result: Extrapolation) -> Figure:
             color=ORANGE,
             markeredgecolor=INK,
             linewidth=4,
-            label="needed, 90 % interval (pale: not supported)",
+            label="needed, with its 90 % interval",
         )
         axes.set_xlim(sizes[0], right)
         axes.set_yscale("function", functions=(_missing, _reached))
@@ -68,9 +68,7 @@ def needs_figure(result: Extrapolation) -> Figure:
         axes.set_xlabel("clips pre-trained on (number, logarithmic)")
         axes.set_ylabel("top-1 accuracy (%), spaced by\nthe logarithm of what is missing")
         axes.annotate("not measured", (largest, bottom), (5, 0), textcoords="offset points", color=INK, fontsize=9.5)
-        axes.legend(
-            loc="lower right", bbox_to_anchor=(1.0, 0.07), frameon=True, framealpha=0.85, edgecolor="none", fontsize=9.5
-        )
+        axes.figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=9.5, columnspacing=1.2)
         axes.grid(axis="y")
 
     rows: list[Sequence[Any]] = [("what", "size", "accuracy", "low", "high")]
@@ -80,7 +78,7 @@ def needs_figure(result: Extrapolation) -> Figure:
     alt = "; ".join(f"{need.target:.3g} needs {need.size:,.0f} clips ({need.low:,.0f} to {need.high:,.0f})" for need in result.needs)  # fmt: skip
     wanted = [f"{100 * need.target:.4g}" for need in result.needs]
     title = f"Clips needed for {' to '.join(dict.fromkeys((wanted[0], wanted[-1])))} % accuracy"
-    return draw_figure("extrapolation", title, alt, rows, draw, 4.3, png=True)
+    return draw_figure("extrapolation", title, alt, rows, draw, 4.9, png=True)
 
 
 def _target(axes: Axes, need: Need, right: float) -> None:
