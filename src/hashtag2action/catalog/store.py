@@ -47,6 +47,8 @@ class Catalog:
             self._engine = sa.create_engine(url or f"sqlite:///{self.workspace / 'catalog.db'}")
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
+            elif self._engine.dialect.driver == "psycopg":
+                sa.event.listen(self._engine, "connect", _tune_psycopg)
             Base.metadata.create_all(self._engine)
         except OSError as error:
             raise UserError(
@@ -188,7 +190,8 @@ def _register(session: Session, entries: Mapping[str, Entry]) -> int:
     known = {row.path: row for row in session.execute(found)}
     facts = {path: _facts(entry) for path, entry in entries.items()}
     if fresh := [{"path": path, **facts[path]} for path in entries if path not in known]:
-        session.execute(_insert_missing(session, Video), [row | {"decision": Decision.PENDING.value} for row in fresh])
+        rows = [row | {"decision": Decision.PENDING.value} for row in fresh]
+        session.execute(_insert_missing(session, Video).returning(Video.id), rows)
         known = {row.path: row for row in session.execute(found)}
     stale = [{"id": row.id, **facts[path]} for path, row in known.items() if row[2:] != tuple(facts[path].values())]
     if stale:
@@ -200,7 +203,7 @@ def _register(session: Session, entries: Mapping[str, Entry]) -> int:
     for video, tag in there - tags:
         session.execute(sa.delete(VideoHashtag).where(VideoHashtag.video_id == video, VideoHashtag.hashtag == tag))
     if missing := [{"video_id": video, "hashtag": tag} for video, tag in sorted(tags - there)]:
-        session.execute(_insert_missing(session, VideoHashtag), missing)
+        session.execute(_insert_missing(session, VideoHashtag).returning(VideoHashtag.video_id), missing)
     return len(fresh)
 
 
@@ -217,6 +220,10 @@ def _insert_missing(session: Session, table: type[Base]) -> Any:
     """Return an insert that passes over rows that another process entered in the meantime."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     return dialect.insert(table.__table__).on_conflict_do_nothing()
+
+
+def _tune_psycopg(connection: Any, _record: Any) -> None:
+    connection.prepare_threshold = None  # a statement prepared while a table was small would scan the whole for ever
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
