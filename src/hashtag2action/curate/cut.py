@@ -25,7 +25,7 @@ from hashtag2action.errors import UserError
 from hashtag2action.files import atomic_path, sha256_of
 from hashtag2action.media.container import MediaError
 from hashtag2action.media.decode import pick
-from hashtag2action.media.frames import pixels, upright_yuv
+from hashtag2action.media.frames import pixels, reformat, upright_yuv
 from hashtag2action.media.probe import Probe
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _cropped(frame: VideoFrame, crop: Shares) -> VideoFrame:
     """Return the part of a frame that the shares of its sides name, from even pixel to even pixel, as 4:2:0."""
     from av import VideoFrame
 
-    frame = frame.reformat(format="yuv420p")
+    frame = reformat(frame, None, None, "yuv420p")
     left, top = (round(share * side / 2) for share, side in zip(crop[:2], (frame.width, frame.height), strict=True))
     right, bottom = (int(share * side / 2) for share, side in zip(crop[2:], (frame.width, frame.height), strict=True))
     right, bottom = max(right, left + 1), max(bottom, top + 1)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashtag2action.media.container import MediaError, open_video, video_stream
-from hashtag2action.media.frames import decode, pixels
+from hashtag2action.media.frames import decode, pixels, reformat
 from hashtag2action.media.probe import clockwise_rotation
 
 METHOD = 1  # to be raised with every change after which old and new fingerprints do not compare
@@ -81,7 +81,7 @@ def fingerprint_file(path: Path) -> bytes | None:
             rotation = clockwise_rotation(frame) if rotation is None else rotation
             step = max(1, min(frame.width, frame.height) // 96)
             width, height = max(16, frame.width // step), max(16, frame.height // step)
-            taking.add(pixels(frame.reformat(width, height, "gray8", interpolation="AREA").planes[0]), frame.time)
+            taking.add(pixels(reformat(frame, width, height, "gray8", "AREA").planes[0]), frame.time)
             if taking.full:
                 break
         if rotation is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hashtag2action.curate.bars import Box, find_bars
 from hashtag2action.curate.settings import QualityLimits
-from hashtag2action.media.frames import pixels
+from hashtag2action.media.frames import pixels, reformat
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -119,7 +119,7 @@ class QualityMeter:
         import cv2
 
         if frame.format.name not in ("yuv420p", "yuvj420p", "nv12", "yuv422p", "yuv444p", "gray"):
-            frame = frame.reformat(format="gray")
+            frame = reformat(frame, None, None, "gray")
         plane = pixels(frame.planes[0])
         self._shape = self._shape or plane.shape
         if plane.shape != self._shape:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashtag2action.curate.settings import CurateSettings
-from hashtag2action.media.frames import pixels
+from hashtag2action.media.frames import pixels, reformat
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -93,7 +93,7 @@ def small_frame(frame: VideoFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any
     step = max(1, round(min(frame.width, frame.height) / SMALL_SIDE_PX))
     if frame.format.name not in ("yuv420p", "yuvj420p") or min(frame.width, frame.height) < 16:
         width, height = max(16, frame.width // step), max(16, frame.height // step)
-        frame, step = frame.reformat(width, height, "yuv420p"), 1
+        frame, step = reformat(frame, width, height, "yuv420p"), 1
     luma, *chroma = (pixels(plane)[::step, ::step] for plane in frame.planes)
     height, width = min(len(luma), 2 * len(chroma[0])) & ~3, min(luma.shape[1], 2 * chroma[0].shape[1]) & ~1
     i420 = np.empty((height * 3 // 2, width), np.uint8)

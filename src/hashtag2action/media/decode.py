@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashtag2action.media.container import MediaError, open_video, video_stream
 from hashtag2action.media.frame_folder import FrameFolder, is_frame_folder
-from hashtag2action.media.frames import decode
+from hashtag2action.media.frames import decode, reformat
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -167,15 +167,11 @@ class FrameReader:
 
 def to_rgb(frame: VideoFrame, short_side: int | None = None) -> Frames:
     """Return a frame as `(H, W, 3)` RGB, rotated as displayed, shrunk to `short_side` where it is larger."""
-    size: dict[str, Any] = {}
-    if short_side and min(frame.width, frame.height) > short_side:
-        scale = short_side / min(frame.width, frame.height)
-        size = {
-            "width": round(frame.width * scale),
-            "height": round(frame.height * scale),
-            "interpolation": "AREA",
-        }
-    image: Frames = frame.to_ndarray(format="rgb24", **size)  # type: ignore[assignment]
+    width, height, how = frame.width, frame.height, "BILINEAR"
+    if short_side and min(width, height) > short_side:
+        scale = short_side / min(width, height)
+        width, height, how = round(width * scale), round(height * scale), "AREA"
+    image: Frames = reformat(frame, width, height, "rgb24", how).to_ndarray()  # type: ignore[assignment]
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,24 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.plane import VideoPlane
     from av.video.stream import VideoStream
+
+
+_mine = threading.local()
+
+
+def reformat(
+    frame: VideoFrame, width: int | None, height: int | None, form: str, interpolation: str = "BILINEAR"
+) -> VideoFrame:
+    """Return a frame in another size (None: its own) and pixel format, as `VideoFrame.reformat` does.
+
+    By one thread and with a scaler that is kept: PyAV makes a scaler, with a thread for every core, for every frame.
+    """
+    from av.video.reformatter import VideoReformatter
+
+    if not hasattr(_mine, "scaler"):
+        _mine.scaler = VideoReformatter()
+    scaled: VideoFrame = _mine.scaler.reformat(frame, width, height, form, interpolation=interpolation, threads=1)
+    return scaled
 
 
 def decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -50,7 +69,7 @@ def upright_rgb(frame: VideoFrame, width: int, height: int, rotation: int) -> np
     import numpy as np
 
     turned = rotation % 180 == 90
-    scaled = frame.reformat(*((height, width) if turned else (width, height)), format="rgb24").to_ndarray()
+    scaled = reformat(frame, *((height, width) if turned else (width, height)), "rgb24").to_ndarray()
     return np.ascontiguousarray(np.rot90(scaled, k=-rotation // 90))
 
 
@@ -61,7 +80,7 @@ def upright_yuv(frame: VideoFrame, width: int, height: int, rotation: int) -> Vi
 
     across, down = (height, width) if rotation % 180 else (width, height)
     shrunk = across < frame.width
-    scaled = frame.reformat(across, down, "yuv420p", interpolation="AREA" if shrunk else "BICUBIC")
+    scaled = reformat(frame, across, down, "yuv420p", "AREA" if shrunk else "BICUBIC")
     if rotation == 0:
         return scaled
     turned = [np.rot90(pixels(plane), k=-rotation // 90).ravel() for plane in scaled.planes]
