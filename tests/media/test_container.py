@@ -4,6 +4,7 @@ import os
 import pickle
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,12 @@ def test_a_bound_met_only_while_decoding_holds_too(shared_videos: Path, monkeypa
 def test_the_error_keeps_its_parts_between_processes() -> None:
     error = pickle.loads(pickle.dumps(MediaError("truncated", "half of it")))
     assert (error.kind, error.detail) == ("truncated", "half of it")
+
+
+def test_a_stream_that_appears_on_the_way_ends_the_packets_and_fails_nothing() -> None:
+    class Appearing:
+        def demux(self) -> Iterator[int]:
+            yield from (1, 2)
+            raise IndexError("list index out of range")  # as PyAV 18 does of a stream that it does not list
+
+    assert list(container.packets(Appearing())) == [1, 2]  # type: ignore[arg-type]

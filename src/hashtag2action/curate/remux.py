@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashtag2action.curate.scan import Scan
 from hashtag2action.curate.window import Window
-from hashtag2action.media.container import open_video, video_stream
+from hashtag2action.media.container import open_video, packets, video_stream
 from hashtag2action.media.probe import Probe
 
 if TYPE_CHECKING:
@@ -27,26 +28,26 @@ def copy_packets(path: Path, scan: Scan, probe: Probe, window: Window, size: tup
         return 0
     with open_video(path) as source:
         stream = video_stream(source)
-        packets = _packets(source.demux(stream), scan, window)
-        if packets is None or (stream.codec_context.width, stream.codec_context.height) != size:
+        chosen = _chosen(packets(source, stream), scan, window)
+        if chosen is None or (stream.codec_context.width, stream.codec_context.height) != size:
             return 0
         with av.open(str(clip_path), "w", format="mp4", options={"movflags": "+faststart"}) as clip:
             copy = clip.add_stream_from_template(stream)
-            first = min(packet.pts or 0 for packet in packets)
-            for packet in packets:
+            first = min(packet.pts or 0 for packet in chosen)
+            for packet in chosen:
                 packet.pts, packet.dts = (packet.pts or 0) - first, (packet.dts or 0) - first
                 packet.stream = copy
                 clip.mux(packet)
-    return len(packets)
+    return len(chosen)
 
 
-def _packets(packets: object, scan: Scan, window: Window) -> list[Packet] | None:
+def _chosen(source: Iterable[Packet], scan: Scan, window: Window) -> list[Packet] | None:
     """Return the packets of a window's frames in order of decoding, or None where they cannot stand alone."""
     wanted = set(scan.stamps[window.start_frame : window.end_frame])
     start = scan.stamps[window.start_frame]
     chosen: list[Packet] = []
     begun = closed = False
-    for packet in packets:  # type: ignore[attr-defined]
+    for packet in source:
         begun = begun or (packet.pts == start and packet.is_keyframe)
         if not begun:
             continue

@@ -8,7 +8,7 @@ bound is ever allocated.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from hashtag2action.media.shard import ShardError, in_shard, read_member
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 Kind = Literal["missing", "unreadable", "empty", "still_image", "too_large", "truncated"]
@@ -66,6 +67,15 @@ def open_video(path: Path) -> Iterator[InputContainer]:
             yield container
     except av.FFmpegError as error:
         raise MediaError.from_ffmpeg(error) from error
+
+
+def packets(container: InputContainer, *streams: VideoStream) -> Iterator[Packet]:
+    """Yield the packets of streams (of all without any) to the end, as `demux` does.
+
+    PyAV ends with an `IndexError` where a damaged file makes a stream appear that its header did not announce.
+    """
+    with suppress(IndexError):
+        yield from container.demux(*streams)
 
 
 def video_stream(container: InputContainer, threads: int = 1) -> VideoStream:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hashtag2action.media.container import MediaError, open_video, video_stream
+from hashtag2action.media.container import MediaError, open_video, packets, video_stream
 from hashtag2action.media.frame_folder import FrameFolder, is_frame_folder
 from hashtag2action.media.frames import decode, reformat
 
@@ -162,7 +162,7 @@ class FrameReader:
     def _decode(self) -> Iterator[VideoFrame]:
         if self._tolerant:
             return decode(self._container, self._stream)
-        return iter(self._container.decode(self._stream))
+        return (frame for packet in packets(self._container, self._stream) for frame in packet.decode())
 
 
 def to_rgb(frame: VideoFrame, short_side: int | None = None) -> Frames:
@@ -177,16 +177,16 @@ def to_rgb(frame: VideoFrame, short_side: int | None = None) -> Frames:
 
 
 def _index(container: InputContainer, stream: VideoStream) -> _Index:
-    packets = []
+    found = []
     regular = True
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         if packet.size == 0 or packet.is_discard:
             continue
         if packet.pts is None or packet.dts is None:
             regular = False
             continue
-        packets.append((packet.pts, packet.dts, packet.is_keyframe))
-    order = sorted(packets)
+        found.append((packet.pts, packet.dts, packet.is_keyframe))
+    order = sorted(found)
     pts = [packet[0] for packet in order]
     keys = [(number, min(packet[0], packet[1])) for number, packet in enumerate(order) if packet[2]]
     regular = regular and bool(keys) and keys[0][0] == 0 and all(a < b for a, b in pairwise(pts))

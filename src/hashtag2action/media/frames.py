@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from hashtag2action.media.container import MediaError
+from hashtag2action.media.container import MediaError, packets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +41,10 @@ def decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFram
     """
     import av
 
-    packets = container.demux(stream)
+    source = packets(container, stream)
     while True:
         try:
-            packet = next(packets, None)
+            packet = next(source, None)
             if packet is None:
                 return
             yield from packet.decode()

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashtag2action.media.container import MediaError, open_video, video_stream
+from hashtag2action.media.container import MediaError, open_video, packets, video_stream
 from hashtag2action.media.frames import decode
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def displayed_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 def _measure(container: InputContainer, stream: VideoStream) -> tuple[int, float]:
     """Count the video packets and return them with the seconds from the first to the end of the last."""
     count, ticks, starts, end_s = 0, 0, [], 0.0
-    for packet in container.demux():
+    for packet in packets(container):
         stamp = packet.pts if packet.pts is not None else packet.dts
         if packet.is_discard:
             continue
