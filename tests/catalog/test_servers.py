@@ -145,3 +145,14 @@ def test_registering_at_the_same_time_is_no_fault(tmp_path: Path, open_catalog: 
         list(pool.map(lambda catalog: catalog.register(entries), catalogs))
     assert len(catalogs[0].videos()) == rows
     assert {len(video.hashtags) for video in catalogs[0].videos()} == {2}
+
+
+def test_a_look_up_is_planned_for_the_table_as_it_is(tmp_path: Path, open_catalog: OpenCatalog) -> None:
+    """psycopg would prepare it after five times, and PostgreSQL keep the plan made while there were few rows."""
+    catalog = open_catalog(tmp_path)
+    for number in range(12):
+        catalog.register([Entry(Path(f"/videos/{number}.mp4"), ("dance",))])
+    with catalog.session() as session:
+        if session.get_bind().dialect.name != "postgresql":
+            pytest.skip("only PostgreSQL keeps plans")
+        assert session.scalar(sa.text("SELECT count(*) FROM pg_prepared_statements")) == 0

@@ -84,12 +84,14 @@ def detect(folder: Path, target: Path, edits: int, fade: bool, settings: CurateS
     return f1(pairs, NEAR if not fade else FADE)
 
 
+@pytest.mark.timeout(1800)
 def test_hard_cuts(shared_videos: Path, tmp_path: Path) -> None:
     score, precision, recall = detect(shared_videos, tmp_path / "edit.mp4", EDITS, False, CurateSettings())
     print(f"\nhard cuts, {EDITS} edits: F1 {score:.3f}, precision {precision:.3f}, recall {recall:.3f}")
     assert score >= 0.95
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not os.environ.get("H2A_SLOW"), reason="reports what fades cost; H2A_SLOW=1 runs it")
 @pytest.mark.parametrize("detector", ["adaptive", "content", "transnetv2"])
 def test_fades_are_reported(detector: str, shared_videos: Path, tmp_path: Path) -> None:

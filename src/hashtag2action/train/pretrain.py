@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hashtag2action.data.clips import ClipDataset, Share, ViewPlan
 from hashtag2action.errors import UserError
 from hashtag2action.files import sha256_of, write_json
-from hashtag2action.models import VideoMAE, build_videomae, load_pretrained, save_checkpoint
+from hashtag2action.models import VideoMAE, build_videomae, load_pretrained, sample_masks, save_checkpoint
 from hashtag2action.models.patches import gather_patches, normalized_targets
 from hashtag2action.models.vit import Block
 from hashtag2action.settings import digest
@@ -26,7 +26,7 @@ from hashtag2action.train.optim import make_schedule, parameter_groups
 from hashtag2action.train.reconstruct import load_examples, reconstruct, save_sheet, save_strips
 from hashtag2action.train.run_folder import begin, read_summary
 from hashtag2action.train.settings import HardwareSettings, LoopSettings, PretrainSettings
-from hashtag2action.train.views import ViewRound, view_rounds
+from hashtag2action.train.views import ViewRound, mask_options, view_rounds
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -148,12 +148,17 @@ def _prepare(
         return view_rounds(dataset, share, settings.mask, model.config.grid, schedule.steps, workers, first)
 
     hooks = _hooks(fabric, model, dataset, settings, folder)
+    hidden, _ = sample_masks(1, model.config.grid, **mask_options(settings.mask), generator=torch.Generator())
     return Job(
         objective=objective,
         options=parameter_groups(shapes, settings.optim.weight_decay),
         course=make_course("pre-training", settings, share, schedule, len(clips), batches, hooks=hooks),
         effective={**effective_values(settings, len(clips), fabric.world_size), "start": start},
-        shown={"parameters": sum(p.numel() for p in model.parameters()), "clips": len(clips)},
+        shown={
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "clips": len(clips),
+            "seen by the encoder": f"{int((~hidden).sum())} of {hidden.numel()} tokens",
+        },
         finish=partial(_finish, dataset, settings, folder, data),
     )
 

@@ -61,7 +61,7 @@ def view_rounds(
     rounds = clip_batches(dataset, share, first, steps, workers)
     while step < steps:
         generator = torch.Generator().manual_seed(_mask_seed(dataset.seed, step))
-        hidden, spared = sample_masks(share.batch * views, grid, **_mask_options(mask), generator=generator)
+        hidden, spared = sample_masks(share.batch * views, grid, **mask_options(mask), generator=generator)
         for turn in range(share.rounds):
             rows = share.rows(turn)
             mine = slice(rows.start * views, rows.stop * views)
@@ -69,7 +69,8 @@ def view_rounds(
         step += 1
 
 
-def _mask_options(mask: MaskSettings) -> dict[str, Any]:
+def mask_options(mask: MaskSettings) -> dict[str, Any]:
+    """Return the settings as arguments of `sample_masks`."""
     return mask.model_dump(exclude={"description"})
 
 
