@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from hashtag2action.train.features import Features, load_encoder, pooled_feature
 from hashtag2action.train.metrics import bootstrap_interval
 
 KINDS = ("linear", "knn", "attentive")
+INNER_FOLDS = 4
 
 
 @dataclass(frozen=True)
@@ -145,24 +146,39 @@ class _Judge:
         if kind == "knn":
             return heads.nearest(x, labels[train], asked, classes).argmax(1)
         if len(held):
-            self.l2 = heads.best_l2(x, labels[train], held, labels[val], classes)
+            self.l2 = heads.best_l2([(x, labels[train], held, labels[val])], classes)
         return heads.linear(x, labels[train], asked, classes, self.l2).argmax(1)
 
 
 def probe(features: Tensor, labels: Sequence[str], groups: Sequence[str], folds: int = 12) -> ProbeResult:
-    """Cross-validate over groups: `features` `(N, D)`, one label and one group (person, camera) for each row."""
+    """Cross-validate over groups: `features` `(N, D)`, one label and one group (person, camera) for each row.
+
+    The linear classifier's penalty is chosen anew for each fold, on groups held out of its training ones.
+    """
     classes = sorted(set(labels))
     target = heads.label_numbers(labels, classes)
-    names = sorted(set(groups))
-    fold_of = {name: i % folds for i, name in enumerate(names)}
-    fold = torch.tensor([fold_of[group] for group in groups])
     linear, knn = (torch.zeros(len(target), dtype=torch.bool) for _ in range(2))
-    for held in range(min(folds, len(names))):
-        test, train = fold == held, fold != held
-        x, asked = heads.standardised(features[train], features[test])
-        linear[test] = heads.linear(x, target[train], asked, len(classes)).argmax(1) == target[test]
-        knn[test] = heads.nearest(x, target[train], asked, len(classes), neighbours=5).argmax(1) == target[test]
-    return ProbeResult(float(linear.float().mean()), float(knn.float().mean()), len(target), len(names))
+    for test in _folds(groups, folds):
+        x, asked = heads.standardised(features[~test], features[test])
+        l2 = heads.best_l2(list(_inner(features[~test], target[~test], groups, ~test)), len(classes))
+        linear[test] = heads.linear(x, target[~test], asked, len(classes), l2).argmax(1) == target[test]
+        knn[test] = heads.nearest(x, target[~test], asked, len(classes), neighbours=5).argmax(1) == target[test]
+    return ProbeResult(float(linear.float().mean()), float(knn.float().mean()), len(target), len(set(groups)))
+
+
+def _folds(groups: Sequence[str], folds: int) -> list[Tensor]:
+    """Return a mask for each fold, the groups dealt out in order."""
+    names = sorted(set(groups))
+    number = torch.tensor([names.index(group) % folds for group in groups])
+    return [number == fold for fold in range(min(folds, len(names)))]
+
+
+def _inner(
+    features: Tensor, target: Tensor, groups: Sequence[str], chosen: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    for held in _folds([group for group, kept in zip(groups, chosen, strict=True) if kept], INNER_FOLDS):
+        x, asked = heads.standardised(features[~held], features[held])
+        yield x, target[~held], asked, target[held]
 
 
 @torch.no_grad()
