@@ -191,7 +191,7 @@ def _register(session: Session, entries: Mapping[str, Entry]) -> int:
     facts = {path: _facts(entry) for path, entry in entries.items()}
     if fresh := [{"path": path, **facts[path]} for path in entries if path not in known]:
         rows = [row | {"decision": Decision.PENDING.value} for row in fresh]
-        session.execute(_insert_missing(session, Video).returning(Video.id), rows)
+        session.execute(_insert_missing(session, Video), rows)
         known = {row.path: row for row in session.execute(found)}
     stale = [{"id": row.id, **facts[path]} for path, row in known.items() if row[2:] != tuple(facts[path].values())]
     if stale:
@@ -203,7 +203,7 @@ def _register(session: Session, entries: Mapping[str, Entry]) -> int:
     for video, tag in there - tags:
         session.execute(sa.delete(VideoHashtag).where(VideoHashtag.video_id == video, VideoHashtag.hashtag == tag))
     if missing := [{"video_id": video, "hashtag": tag} for video, tag in sorted(tags - there)]:
-        session.execute(_insert_missing(session, VideoHashtag).returning(VideoHashtag.video_id), missing)
+        session.execute(_insert_missing(session, VideoHashtag), missing)
     return len(fresh)
 
 
@@ -218,8 +218,10 @@ def _facts(entry: Entry) -> dict[str, str | None]:
 
 def _insert_missing(session: Session, table: type[Base]) -> Any:
     """Return an insert that passes over rows that another process entered in the meantime."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table.__table__).on_conflict_do_nothing()
+    if session.get_bind().dialect.name != "postgresql":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    insert = postgresql.insert(table).on_conflict_do_nothing()
+    return insert.returning(*sa.inspect(table).primary_key)  # makes one statement of many rows
 
 
 def _tune_psycopg(connection: Any, _record: Any) -> None:
