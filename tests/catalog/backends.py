@@ -38,7 +38,7 @@ def open_catalog(request: pytest.FixtureRequest) -> Iterator[OpenCatalog]:
 
     def open_at(folder: Path) -> Catalog:
         if request.param == "postgresql" and folder not in urls:
-            urls[folder] = _new_schema(request.getfixturevalue("postgresql"))
+            urls[folder] = new_schema(request.getfixturevalue("postgresql"))
         opened.append(Catalog(folder, urls.get(folder)))
         return opened[-1]
 
@@ -47,7 +47,8 @@ def open_catalog(request: pytest.FixtureRequest) -> Iterator[OpenCatalog]:
         catalog.close()
 
 
-def _new_schema(server: str) -> str:
+def new_schema(server: str) -> str:
+    """Return the address of a schema of its own on the server."""
     name = f"s{uuid.uuid4().hex}"
     engine = sa.create_engine(server, poolclass=sa.NullPool)
     with engine.begin() as connection:
