@@ -20,7 +20,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from hashtag2action.catalog.harvest import Post
-from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.reviews import Review, record, verdicts
 from hashtag2action.catalog.schema import Clip, Decision, Reason, Video
 from hashtag2action.catalog.snapshot import freeze, read_snapshot, subset
@@ -108,7 +107,6 @@ def entries(videos: int) -> Iterator[Entry]:
 
 def decide(catalog: Catalog, videos: int) -> None:
     """Fill in what probing and curation would have recorded, past the functions that record one video each."""
-    create_tables(catalog)
     with catalog.session() as session:
         ids = list(session.scalars(sa.select(Video.id).order_by(Video.id)))
         for start in range(0, videos, 5000):

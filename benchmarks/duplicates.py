@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from hashtag2action.catalog.fingerprints import Standing, VideoFingerprint, create_tables
+from hashtag2action.catalog.fingerprints import Standing, VideoFingerprint
 from hashtag2action.catalog.schema import Video
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.curate.duplicates import DuplicateSettings, find_alike
@@ -100,7 +100,6 @@ def idle_run(count: int) -> dict[str, float]:
     settings, chance = CurateSettings(), np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         catalog = Catalog(Path(folder) / "work")
-        create_tables(catalog)
         about = {"codec": "h264", "duration_s": 15.0, "size_bytes": 1, "decision": "accepted", "reason": "person"}
         about |= {"settings_digest": settings_key(settings), "report": {"filler": "x" * 1500}}
         for start in range(1, count + 1, 10_000):

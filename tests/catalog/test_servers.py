@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,8 @@ from test_store import CLIP, add
 
 from hashtag2action.catalog.harvest import Post
 from hashtag2action.catalog.ledger import Answer, Ledger
-from hashtag2action.catalog.posts import NewPost, add_posts, co_occurring, create_tables, daily_views, tag_counts
-from hashtag2action.catalog.schema import Decision, Reason, Video
+from hashtag2action.catalog.posts import NewPost, add_posts, co_occurring, daily_views, tag_counts
+from hashtag2action.catalog.schema import Base, Decision, Reason, Video
 from hashtag2action.catalog.snapshot import freeze, read_snapshot
 from hashtag2action.catalog.statistics import describe, examples
 from hashtag2action.catalog.store import Catalog, Entry
@@ -49,6 +51,18 @@ def test_file_names_of_any_bytes_come_back(tmp_path: Path, open_catalog: OpenCat
     catalog.digest()
 
 
+def test_many_may_open_a_new_catalog_at_once(tmp_path: Path, open_catalog: OpenCatalog) -> None:
+    Base.metadata.drop_all(open_catalog(tmp_path)._engine)
+    together = threading.Barrier(8)
+
+    def open_one(number: int) -> int:
+        together.wait()
+        return open_catalog(tmp_path).register([Entry(Path(f"/v/{number}.mp4"), ("dance",))])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(open_one, range(8))) == 8
+
+
 def test_texts_are_cut_and_cleaned_not_refused(tmp_path: Path, open_catalog: OpenCatalog) -> None:
     catalog = open_catalog(tmp_path)
     long = "x" * 5000
@@ -72,7 +86,6 @@ def test_texts_are_cut_and_cleaned_not_refused(tmp_path: Path, open_catalog: Ope
 
 def test_large_numbers_survive(tmp_path: Path, open_catalog: OpenCatalog) -> None:
     catalog = open_catalog(tmp_path)
-    create_tables(catalog)
     with catalog.session() as session:
         add_posts(session, Pseudonyms(tmp_path), "tiktok", [NewPost(str(LARGE), ("a", "b"), view_count=LARGE, create_time=86_400, raw={"id": LARGE})], 1.0, "a")  # fmt: skip
         (post,) = session.scalars(sa.select(Post))
@@ -103,7 +116,6 @@ def test_one_order_everywhere(tmp_path: Path, open_catalog: OpenCatalog) -> None
 
 def test_forgetting_on_any_server(tmp_path: Path, open_catalog: OpenCatalog) -> None:
     catalog = open_catalog(tmp_path)
-    create_tables(catalog)
     video = add(catalog, "a", sha256="a" * 64)
     catalog.set_decision(video, Decision.ACCEPTED, Reason.PERSON, clips=[CLIP])
     other = add(catalog, "b", sha256="b" * 64)

@@ -13,7 +13,7 @@ from backends import OpenCatalog
 from test_statistics import filled
 
 from hashtag2action.catalog.harvest import Post
-from hashtag2action.catalog.posts import NewPost, add_posts, create_tables
+from hashtag2action.catalog.posts import NewPost, add_posts
 from hashtag2action.catalog.schema import Video
 from hashtag2action.catalog.snapshot import (
     Only,
@@ -35,7 +35,6 @@ SECOND = {"platform_id": str(2**62 + 1), "view_count": 2**60, "licence": "CC0", 
 
 def with_posts(catalog: Catalog, vanished: bool = False) -> list[str]:
     """Give the first two accepted videos posts, ids and views beyond 2^53; return their content hashes."""
-    create_tables(catalog)
     clips = catalog.clips()[:2]
     posts = [NewPost("1", view_count=5, licence="CC BY", origin="own", create_time=86_400), NewPost(**SECOND)]
     with catalog.session() as session:

@@ -9,7 +9,6 @@ from backends import OpenCatalog
 from test_store import add
 
 from hashtag2action.catalog.harvest import Harvest, Post, PostHashtag
-from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.catalog.yields import tag_yields, write_yields
 
@@ -23,7 +22,6 @@ OUTCOMES = [
 @pytest.mark.parametrize("searched", [True, False])
 def test_yields_by_search_and_by_folder(tmp_path: Path, open_catalog: OpenCatalog, searched: bool) -> None:
     catalog = open_catalog(tmp_path)
-    create_tables(catalog)
     for number, (decision, reason, score) in enumerate(OUTCOMES):
         video = add(catalog, f"v{number}", sha256=f"{number:064}")
         report = {"quality": {"score": score}} if score is not None else {"quality": None}

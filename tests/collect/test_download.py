@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from hashtag2action.catalog.downloads import failure_counts, to_download
 from hashtag2action.catalog.harvest import Download
-from hashtag2action.catalog.posts import NewPost, add_posts, create_tables, ids_of
+from hashtag2action.catalog.posts import NewPost, add_posts, ids_of
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms, bury
 from hashtag2action.collect.addresses import ForbiddenAddress, Network, check_url, is_public, resolve
@@ -348,7 +348,6 @@ def test_a_name_with_one_private_address_among_others_is_refused() -> None:
 
 def catalog_with(tmp_path: Path, urls: dict[str, str]) -> Catalog:
     catalog = Catalog(tmp_path / "work")
-    create_tables(catalog)
     with catalog.session() as session:
         posts = [NewPost(name, ("tag",), "someone", url=url) for name, url in urls.items()]
         add_posts(session, Pseudonyms(catalog.workspace), "manifest", posts, 1.0)

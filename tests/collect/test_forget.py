@@ -14,7 +14,6 @@ from virtual_clock import VirtualClock
 
 from hashtag2action.catalog.harvest import Post, Tombstone
 from hashtag2action.catalog.ledger import Ledger
-from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.schema import Clip, Decision, Reason, Video
 from hashtag2action.catalog.snapshot import freeze, read_snapshot
 from hashtag2action.catalog.store import Catalog, Entry
@@ -286,7 +285,6 @@ def test_exports_have_pseudonyms_and_no_formulas(tmp_path: Path) -> None:
         + json.dumps({"url": "https://example.org/2.mp4", "id": "2", "username": "real.name", "licence": "CC0", "origin": "own"}) + "\n"
     )  # fmt: skip
     catalog = Catalog(tmp_path / "work")
-    create_tables(catalog)
     add_manifest(catalog, tmp_path / "list.jsonl")
     assert export_posts(catalog, tmp_path / "posts.csv") == 2
     rows = list(csv.DictReader((tmp_path / "posts.csv").open()))

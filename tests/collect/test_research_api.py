@@ -15,7 +15,7 @@ from fake_platform import KEY, SECRET, FakePlatform
 from virtual_clock import VirtualClock
 
 from hashtag2action.catalog.harvest import Post
-from hashtag2action.catalog.posts import add_posts, create_tables
+from hashtag2action.catalog.posts import add_posts
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms
 from hashtag2action.collect import research_api
@@ -72,7 +72,6 @@ def test_a_recorded_answer_is_read_whole(tmp_path: Path) -> None:
 
 def test_ids_and_unknown_fields_survive_the_catalog(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path / "work")
-    create_tables(catalog)
     answer = ask(200, RECORDED.read_bytes(), tmp_path)
     with catalog.session() as session:
         add_posts(session, Pseudonyms(catalog.workspace), "tiktok", answer.posts, 1.0)

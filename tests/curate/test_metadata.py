@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from hashtag2action.catalog.harvest import Post
-from hashtag2action.catalog.posts import NewPost, add_posts, create_tables
+from hashtag2action.catalog.posts import NewPost, add_posts
 from hashtag2action.catalog.schema import Reason, Video
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms
@@ -71,7 +71,6 @@ def test_idle() -> None:
 
 
 def _say(catalog: Catalog, name: str, **said: object) -> None:
-    create_tables(catalog)
     with catalog.session() as session:
         post = NewPost(name, **said)  # type: ignore[arg-type]
         add_posts(session, Pseudonyms(catalog.workspace), "manifest", [post], now=1.0)

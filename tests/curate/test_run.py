@@ -17,7 +17,6 @@ import pytest
 from altered import alter
 
 from hashtag2action.catalog.harvest import Post
-from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.reviews import Review, record
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.catalog.store import Catalog
@@ -218,8 +217,6 @@ def test_one_of_those_that_look_alike_is_kept(tiny: Callable[..., Catalog], quic
     assert clip_files(catalog) == [clip.path for clip in catalog.clips(Decision.ACCEPTED, Decision.REVIEW)]
     before = state(catalog)
     assert go(catalog, quick).curated == 0 and state(catalog) == before
-
-    create_tables(catalog)
     (smallest,) = (
         {"1", "small", "mirrored"} - largest - {max({"1", "small", "mirrored"} - largest, key=sizes.__getitem__)}
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hashtag2action.catalog.harvest import Harvest, Post
-from hashtag2action.catalog.posts import NewPost, add_posts, create_tables, daily_views
+from hashtag2action.catalog.posts import NewPost, add_posts, daily_views
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.catalog.store import Catalog, Entry
 from hashtag2action.catalog.tombstones import Pseudonyms
@@ -23,7 +23,6 @@ NOW = 20_000 * DAY
 def catalog(tmp_path: Path) -> Catalog:
     """120 days of posts: #yoga much viewed, #knitting little, #alleyoop beside #basketball, a challenge that rises."""
     catalog = Catalog(tmp_path / "work")
-    create_tables(catalog)
     chance, number = random.Random(0), 0
     with catalog.session() as session:
         for day in range(120):

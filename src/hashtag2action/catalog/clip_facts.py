@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from hashtag2action.catalog.harvest import Post, Tombstone
-from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.schema import Clip, Decision, Video, VideoHashtag
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.catalog.tombstones import KEY_FILE, Pseudonyms, forgotten
@@ -83,7 +82,6 @@ _SILENT = _Told(None, None, None, None, "file", None, False)
 
 def clip_facts(catalog: Catalog) -> ClipFacts:
     """Return every clip of an accepted video, by path. What is forgotten or gone from its platform is left out."""
-    create_tables(catalog)
     clips: list[SnapshotClip] = []
     created: list[int] = []
     vanished = 0

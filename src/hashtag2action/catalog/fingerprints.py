@@ -11,7 +11,6 @@ from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hashtag2action.catalog.harvest import Post
-from hashtag2action.catalog.posts import create_tables as create_post_tables
 from hashtag2action.catalog.schema import Base, Decision, Reason, Video
 from hashtag2action.catalog.store import BATCH, Catalog
 
@@ -59,13 +58,6 @@ class Standing:
     def rank(self) -> tuple[bool, int, int, str]:
         """Order in which videos are kept, first ones first: a reviewer's word, most views, most bytes, path."""
         return (self.reason != Reason.REVIEWER.value, -self.views, -self.size_bytes, self.path)
-
-
-def create_tables(catalog: Catalog) -> None:
-    """Add the tables of fingerprints, and those of posts, to the catalog where they are missing."""
-    create_post_tables(catalog)
-    with catalog.session() as session:
-        Base.metadata.create_all(session.connection(), tables=_TABLES)
 
 
 def store_fingerprint(catalog: Catalog, video_id: int, sha256: str, method: int, data: bytes | None) -> None:
@@ -118,6 +110,3 @@ def store_file(catalog: Catalog, row: Mapping[str, Any]) -> None:
     with catalog.session() as session:
         session.execute(sa.delete(HeldOutFile).where(HeldOutFile.path == row["path"]))
         session.execute(sa.insert(HeldOutFile), [dict(row)])
-
-
-_TABLES: Any = [Base.metadata.tables[table.__tablename__] for table in (VideoFingerprint, HeldOutFile)]

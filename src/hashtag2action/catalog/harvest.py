@@ -175,7 +175,3 @@ class Tombstone(Base):
 
 
 Index("ix_posts_due", Post.platform, Post.vanished_at, Post.checked_at)
-TABLES = tuple(
-    Base.metadata.tables[table.__tablename__]
-    for table in (Post, PostHashtag, Harvest, Search, Page, Quota, Download, DownloadFailure, Tombstone)
-)

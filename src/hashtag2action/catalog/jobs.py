@@ -71,9 +71,6 @@ class StudyCell(Base):
     job: Mapped[str] = mapped_column(String(16), index=True)
 
 
-TABLES = [Base.metadata.tables[name] for name in ("study_jobs", "studies", "study_cells")]
-
-
 @dataclass(frozen=True)
 class Job:
     """A job to plan or to do."""
@@ -122,7 +119,6 @@ def plan(
 
     Jobs that failed wait to be tried again. Two processes may plan the same study at the same time.
     """
-    create_tables(catalog)
     wanted = {job.key: job for job in jobs}
     for job in wanted.values():
         _add(catalog, StudyJob(key=job.key, stage=job.stage, spec=job.spec, needs=job.needs, takes=0))
@@ -205,7 +201,6 @@ def progress(catalog: Catalog, study: str) -> Progress:
 
 def cells(catalog: Catalog, study: str) -> list[Cell]:
     """Return the points of a study in the order of its plan, with the results that are there."""
-    create_tables(catalog)
     with catalog.session() as session:
         known = {job.key: job for job in session.scalars(sa.select(StudyJob).where(StudyJob.key.in_(_keys(study))))}
         rows = session.scalars(sa.select(StudyCell).where(StudyCell.study == study).order_by(StudyCell.place))
@@ -214,7 +209,6 @@ def cells(catalog: Catalog, study: str) -> list[Cell]:
 
 def studies(catalog: Catalog) -> dict[str, Study]:
     """Return the studies that were planned, by name."""
-    create_tables(catalog)
     with catalog.session() as session:
         return {study.name: study for study in session.scalars(sa.select(Study).order_by(Study.name))}
 
@@ -224,12 +218,6 @@ def result_of(catalog: Catalog, key: str) -> dict[str, Any]:
     with catalog.session() as session:
         job = session.get_one(StudyJob, key)
         return dict(job.result or {})
-
-
-def create_tables(catalog: Catalog) -> None:
-    """Add the tables of studies to the catalog where they are missing."""
-    with catalog.session() as session:
-        Base.metadata.create_all(session.connection(), tables=TABLES)
 
 
 def _ready(catalog: Catalog, study: str, now: float, dead: Callable[[str], bool]) -> list[StudyJob]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from hashtag2action.catalog.harvest import Harvest, Page, Quota, Search, SearchState
-from hashtag2action.catalog.posts import NewPost, add_posts, create_tables
+from hashtag2action.catalog.posts import NewPost, add_posts
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms
 from hashtag2action.catalog.windows import (
@@ -64,7 +64,6 @@ class Ledger:
     """The searches and quotas of one platform in a catalog. All times are seconds since 1970, all days are UTC."""
 
     def __init__(self, catalog: Catalog, platform: str = "tiktok") -> None:
-        create_tables(catalog)
         self.catalog, self.platform = catalog, platform
         self.pseudonyms = Pseudonyms(catalog.workspace)
         self._hashtags: dict[int, str] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from hashtag2action.catalog.harvest import TABLES, Post, PostHashtag
+from hashtag2action.catalog.harvest import Post, PostHashtag
 from hashtag2action.catalog.schema import Base, Video
 from hashtag2action.catalog.store import BATCH, Catalog
 from hashtag2action.catalog.tombstones import Pseudonyms, forgotten
@@ -32,12 +32,6 @@ class NewPost:
     licence: str | None = None
     origin: str | None = None
     raw: dict[str, Any] = field(default_factory=dict)
-
-
-def create_tables(catalog: Catalog) -> None:
-    """Add the tables about posts to the catalog where they are missing."""
-    with catalog.session() as session:
-        Base.metadata.create_all(session.connection(), tables=TABLES)
 
 
 def add_posts(

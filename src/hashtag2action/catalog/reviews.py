@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import String, Text
@@ -59,7 +58,6 @@ class Applied:
 
 def verdicts(catalog: Catalog) -> dict[str, Review]:
     """Return the last verdict on each content that has one, by the video's SHA-256."""
-    _create(catalog)
     last = sa.select(sa.func.max(ReviewRow.id)).group_by(ReviewRow.sha256)
     with catalog.session() as session:
         return {row.sha256: _review(row) for row in session.scalars(sa.select(ReviewRow).where(ReviewRow.id.in_(last)))}
@@ -71,7 +69,6 @@ def record(catalog: Catalog, reviews: Sequence[Review]) -> Applied:
     Accepting makes the clip a member of the data set. A video without one (it was dropped before it was cut) goes back to
     curation, which has to cut it. Rejecting takes the clip out, and leaves the file in case somebody thinks again.
     """
-    _create(catalog)
     now = time.time()
     last = list({review.sha256: review for review in reviews}.values())
     counts: Counter[str] = Counter()
@@ -129,7 +126,6 @@ def find_content(catalog: Catalog, targets: Iterable[str]) -> list[str]:
 
 def forget_reviews(session: Session, hashes: Sequence[str]) -> None:
     """Remove every verdict on these contents."""
-    Base.metadata.create_all(session.connection(), tables=[_TABLE])
     for start in range(0, len(hashes), BATCH):
         session.execute(sa.delete(ReviewRow).where(ReviewRow.sha256.in_(hashes[start : start + BATCH])))
 
@@ -161,11 +157,3 @@ def _review(row: ReviewRow) -> Review:
 
 def _text(text: str, limit: int) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()[:limit]
-
-
-_TABLE: Any = Base.metadata.tables[ReviewRow.__tablename__]
-
-
-def _create(catalog: Catalog) -> None:
-    with catalog.session() as session:
-        Base.metadata.create_all(session.connection(), tables=[_TABLE])

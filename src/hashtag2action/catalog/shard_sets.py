@@ -23,19 +23,12 @@ class ShardFolder(Base):
 
 def record_shards(catalog: Catalog, folder: Path, snapshot: str) -> None:
     """Note that shards of a snapshot are about to be written to a folder."""
-    _create(catalog)
     with catalog.session() as session:
         session.merge(ShardFolder(folder=str(folder.resolve()), snapshot=snapshot))
 
 
 def shard_folders(catalog: Catalog) -> dict[Path, str]:
     """Return the folders that shards were written to, and the snapshot of each."""
-    _create(catalog)
     with catalog.session() as session:
         rows = session.execute(sa.select(ShardFolder.folder, ShardFolder.snapshot).order_by(ShardFolder.folder))
         return {Path(folder): snapshot for folder, snapshot in rows}
-
-
-def _create(catalog: Catalog) -> None:
-    with catalog.session() as session:
-        Base.metadata.create_all(session.connection(), tables=[Base.metadata.tables[ShardFolder.__tablename__]])

@@ -18,6 +18,7 @@ from hashtag2action.catalog.schema import Base, Clip, Decision, Reason, Run, Vid
 from hashtag2action.catalog.text import storable, storable_json
 from hashtag2action.errors import UserError
 
+TABLES_LOCK = 0x683261  # any number, the same for all
 BATCH = 500  # rows a statement names at most, under SQLite's limit on bound values
 
 
@@ -49,7 +50,7 @@ class Catalog:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
             elif self._engine.dialect.driver == "psycopg":
                 sa.event.listen(self._engine, "connect", _tune_psycopg)
-            Base.metadata.create_all(self._engine)
+            _create_tables(self._engine)
         except OSError as error:
             raise UserError(
                 f"{workspace}: cannot be used as a workspace ({error.strerror}); choose a folder you may write to"
@@ -226,6 +227,18 @@ def _insert_missing(session: Session, table: type[Base]) -> Any:
 
 def _tune_psycopg(connection: Any, _record: Any) -> None:
     connection.prepare_threshold = None  # a statement prepared while a table was small would scan the whole for ever
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    """Create the tables that are not there yet, one process at a time: others may be opening the same catalog."""
+    if set(Base.metadata.tables) <= set(sa.inspect(engine).get_table_names()):
+        return
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TABLES_LOCK})")
+        Base.metadata.create_all(connection)
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

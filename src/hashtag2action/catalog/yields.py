@@ -12,7 +12,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from hashtag2action.catalog.harvest import Harvest, Post, PostHashtag
-from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.schema import Decision, Reason, Video, VideoHashtag
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.files import atomic_write
@@ -52,7 +51,6 @@ class TagYield:
 
 def tag_yields(catalog: Catalog, *, searched: bool = False) -> list[TagYield]:
     """Return what every hashtag has given so far, by name; with `searched` only those that a harvest asked for."""
-    create_tables(catalog)
     asked = (
         sa.select(
             Harvest.hashtag,

@@ -269,11 +269,9 @@ def _connect(credentials: Path | None, api_url: str) -> Any:
 
 
 def _open(workspace: Path, url: str | None) -> Catalog:
-    from hashtag2action.catalog.posts import create_tables
     from hashtag2action.catalog.store import Catalog
 
     catalog = Catalog(workspace, url)
-    create_tables(catalog)
     return catalog
 
 

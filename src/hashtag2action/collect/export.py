@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from hashtag2action.catalog.harvest import Download, Post
-from hashtag2action.catalog.posts import create_tables, hashtags_of
+from hashtag2action.catalog.posts import hashtags_of
 from hashtag2action.catalog.store import BATCH, Catalog, Entry
 from hashtag2action.catalog.tombstones import Pseudonyms
 from hashtag2action.files import atomic_path
@@ -38,7 +38,6 @@ def export_posts(catalog: Catalog, path: Path, *, usernames: bool = False) -> in
 
     With pseudonyms, captions lose @names, and texts that a spreadsheet would run as a formula are set off by `'`.
     """
-    create_tables(catalog)
     pseudonyms, number = Pseudonyms(catalog.workspace), 0
     with (
         atomic_path(path) as temporary,

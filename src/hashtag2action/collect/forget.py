@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from hashtag2action.catalog.harvest import Download, DownloadFailure, Post, PostHashtag
-from hashtag2action.catalog.posts import create_tables
 from hashtag2action.catalog.reviews import forget_reviews
 from hashtag2action.catalog.schema import Clip, Decision, Video, VideoHashtag
 from hashtag2action.catalog.shard_sets import shard_folders
@@ -48,7 +47,6 @@ class Forgotten:
 
 def forget_video(catalog: Catalog, target: str, now: float) -> Forgotten:
     """Forget a video by post id, address, path or content hash. Raises `UserError` where the catalog has none such."""
-    create_tables(catalog)
     with catalog.session() as session:
         posts = list(session.scalars(sa.select(Post.id).where(sa.or_(Post.platform_id == target, Post.url == target))))
         paths = {target, str(Path(target).resolve()), str(catalog.workspace / target)}
@@ -60,7 +58,6 @@ def forget_video(catalog: Catalog, target: str, now: float) -> Forgotten:
 
 def forget_user(catalog: Catalog, username: str, now: float) -> Forgotten:
     """Forget every post of a user; posts of that name are not taken in again. No posts is no error."""
-    create_tables(catalog)
     with catalog.session() as session:
         rows = list(session.execute(sa.select(Post.id, Post.platform).where(Post.username == username)))
     platforms = {platform for _, platform in rows} | {"tiktok"}
@@ -69,7 +66,6 @@ def forget_user(catalog: Catalog, username: str, now: float) -> Forgotten:
 
 def forget_vanished(catalog: Catalog, now: float) -> Forgotten:
     """Forget every post that its platform no longer has."""
-    create_tables(catalog)
     with catalog.session() as session:
         posts = list(session.scalars(sa.select(Post.id).where(Post.vanished_at.is_not(None))))
     return _forget(catalog, posts, [], (), now)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hashtag2action.catalog.downloads import failure_counts, to_download
 from hashtag2action.catalog.harvest import Download, Harvest, Post, Quota, Search, Tombstone
 from hashtag2action.catalog.ledger import Ledger
-from hashtag2action.catalog.posts import add_posts, create_tables, ids_of, link_videos
+from hashtag2action.catalog.posts import add_posts, ids_of, link_videos
 from hashtag2action.catalog.store import Catalog, Entry
 from hashtag2action.catalog.tombstones import Pseudonyms
 from hashtag2action.collect.download import TITLE_CHARACTERS, download, entries, link
@@ -40,7 +40,6 @@ def add_folder(catalog: Catalog, folder: Path) -> dict[str, Any]:
 
 def add_manifest(catalog: Catalog, path: Path) -> dict[str, Any]:
     """Enter the posts of a manifest, and register those files of it that are on disk."""
-    create_tables(catalog)
     listed = read_manifest(path)
     now, pseudonyms = time.time(), Pseudonyms(catalog.workspace)
     with catalog.session() as session:
@@ -69,7 +68,6 @@ def fetch_files(
     `again` also tries what was refused before; `url` is an address with `{id}` in it that takes the place of the posts'
     own. Raises `UserError` where a platform allows no download and `permission` is not given.
     """
-    create_tables(catalog)
     wanted = to_download(catalog, hashtags, limit, again=again)
     if url is not None:
         if "{id}" not in url:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from hashtag2action.catalog.fingerprints import create_tables, fingerprints_of, standing
+from hashtag2action.catalog.fingerprints import fingerprints_of, standing
 from hashtag2action.catalog.reviews import Review, verdicts
 from hashtag2action.catalog.schema import Decision, Reason, Video
 from hashtag2action.catalog.store import Catalog
@@ -93,7 +93,6 @@ def curate(
     shard, pace = shard or Shard(), Pace()
     key = settings_key(settings)
     with alone(catalog, "tables"):
-        create_tables(catalog)
         reviews = verdicts(catalog)
     remove_leftovers(catalog, workspace, shard)
     held = held_out(catalog, settings.duplicates.exclude_like, engine)

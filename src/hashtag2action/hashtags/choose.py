@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashtag2action.catalog.posts import co_occurring, create_tables, daily_views, latest_post, tag_counts
+from hashtag2action.catalog.posts import co_occurring, daily_views, latest_post, tag_counts
 from hashtag2action.catalog.store import Catalog
 from hashtag2action.hashtags.candidates import Candidate, from_classes, from_tags, merge, read_list, vocabulary
 from hashtag2action.hashtags.knowledge import Facts, Knowledge, Rise, load_knowledge
@@ -80,7 +80,6 @@ def _with_metadata(
     words: frozenset[str],
 ) -> tuple[list[Candidate], Facts]:
     """Add the tags that posts carry as candidates, and what posts say of views, company and rise."""
-    create_tables(catalog)
     seen = tag_counts(catalog)
     often = [tag for tag, count in sorted(seen.items()) if count >= settings.min_posts]
     every = merge([*candidates, *from_tags(often, "metadata", knowledge.parse, words)])

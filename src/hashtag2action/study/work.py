@@ -62,7 +62,6 @@ def work(crew: Crew, engine: Engine | None = None) -> Progress:
 def do_jobs(number: int, crew: Crew) -> int:
     """Be one worker: return how many jobs it did. Waits while others are at work on jobs that its own need."""
     catalog = Catalog(crew.workspace, crew.catalog)
-    jobs.create_tables(catalog)
     owner, done = f"{_me()}/{number}", 0
     try:
         while crew.max_jobs is None or done < crew.max_jobs:
