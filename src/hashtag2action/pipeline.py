@@ -32,6 +32,7 @@ from hashtag2action.files import sha256_of, write_json
 from hashtag2action.settings import Settings, digest, load, read_json
 from hashtag2action.train.classifier_file import weights_file
 from hashtag2action.train.finetune_settings import EvaluateSettings, FinetuneSettings
+from hashtag2action.train.launcher import first_process
 from hashtag2action.train.settings import HardwareSettings, LoopSettings, PretrainSettings
 
 Overrides = Mapping[str, Any] | Sequence[str]
@@ -327,7 +328,8 @@ class Workspace:
             return known.summary
         folder = Path("runs") / f"{stage}-{key[:8]}"
         summary = asdict(function(folder=self.folder / folder)) | {"folder": str(folder)}
-        self.catalog.record_run(stage, key, str(folder), summary)
+        if first_process():
+            self.catalog.record_run(stage, key, str(folder), summary)
         return summary
 
 

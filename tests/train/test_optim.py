@@ -90,4 +90,4 @@ def test_groups_by_kind_and_layer():
 
 
 def test_clean_name():
-    assert clean_name("_forward_module._orig_mod.blocks.0._fsdp_wrapped_module.norm1.weight") == "blocks.0.norm1.weight"
+    assert clean_name("_forward_module._orig_mod.blocks.0.norm1.weight") == "blocks.0.norm1.weight"

@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -151,6 +155,66 @@ def test_two_processes_give_the_same_losses_as_one(finished, small_clips, tmp_pa
     summary = pretrain(small_clips, settings(**{"hardware.devices": 2, "hardware.strategy": "ddp"}), tmp_path)
     assert summary.effective["processes"] == 2
     assert_close(finished, tmp_path)
+
+
+@contextmanager
+def torchrun(*command: str) -> Iterator[list[subprocess.Popen]]:
+    """Start a command in two processes as torchrun does; all are killed at the end."""
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *command]
+    started = subprocess.Popen(call, start_new_session=True, stdout=subprocess.DEVNULL)
+    try:
+        yield [started]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)  # its children are left otherwise
+        started.wait()
+
+
+@contextmanager
+def srun(*command: str) -> Iterator[list[subprocess.Popen]]:
+    """Start a command in two processes, with what Slurm tells each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "SLURM_NODELIST": "localhost"}
+    job = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "h2a", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
+    tasks = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}
+    ranks = [{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(2)]
+    call = [sys.executable, *command]
+    started = [subprocess.Popen(call, env={**os.environ, **place, **job, **tasks, **rank}) for rank in ranks]
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("launcher", "strategy"), [(torchrun, "fsdp"), (srun, "auto")])
+def test_started_by_a_launcher_killed_and_started_again(finished, small_clips, tmp_path, launcher, strategy):
+    script = tmp_path / "train.py"
+    script.write_text(f"if __name__ == '__main__':\n{indent(CHILD, '    ')}")
+    folder = tmp_path / "run"
+    changes = {**TINY, "hardware.strategy": strategy, "hardware.devices": 2, "optim.accumulate": 2}
+    order = json.dumps([[str(clip) for clip in small_clips], changes, str(folder)])
+    with launcher(str(script), order) as processes:
+        while all(process.poll() is None for process in processes) and len(read_log(folder)) < 6:
+            time.sleep(0.01)
+    assert 6 <= len(read_log(folder)) < 12
+    with launcher(str(script), order) as processes:
+        assert [process.wait() for process in processes] == [0] * len(processes)
+    assert_close(finished, folder)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "told", "words"),
+    [("fsdp", {}, "torchrun"), ("auto", {"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, "--ntasks-per-node")],
+)
+def test_what_needs_a_launcher_says_which(small_clips, tmp_path, monkeypatch, strategy, told, words):
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=words):
+        pretrain(small_clips, settings(**{"hardware.devices": 2, "hardware.strategy": strategy}), tmp_path)
 
 
 def assert_close(one: Path, other: Path) -> None:

@@ -121,7 +121,7 @@ def pretrain(
 ) -> None:
     """Pre-train VideoMAE V2 without labels, on the accepted clips or a frozen part of them."""
     opened = open_stage(workspace, "pretrain", recipe, overrides, catalog=catalog)
-    show("Pre-trained", opened.pretrain(snapshot, shards), json)
+    _show_once("Pre-trained", opened.pretrain(snapshot, shards), json)
 
 
 def finetune(
@@ -138,7 +138,7 @@ def finetune(
 ) -> None:
     """Fine-tune a classifier on labels or hashtags, from the pre-trained encoder."""
     opened = open_stage(workspace, "finetune", recipe, overrides, catalog=catalog)
-    show("Fine-tuned", opened.finetune(data, split, pretrained), json)
+    _show_once("Fine-tuned", opened.finetune(data, split, pretrained), json)
 
 
 def evaluate(
@@ -214,6 +214,14 @@ def _effective(settings: Settings, clips: int, processes: int) -> dict[str, Any]
     if isinstance(settings, PretrainSettings):
         return dict(effective_values(settings, clips, processes))
     return {}
+
+
+def _show_once(title: str, result: Mapping[str, Any], json: Path | None) -> None:
+    """Show a result, where torchrun or Slurm runs several of this command in the first of them only."""
+    from hashtag2action.train.launcher import first_process
+
+    if first_process():
+        show(title, result, json)
 
 
 def _close(summary: Mapping[str, Any], json: Path | None) -> None:

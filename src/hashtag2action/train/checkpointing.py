@@ -61,9 +61,9 @@ class Checkpoints:
 
     def load(self, step: int, state: dict[str, Any]) -> dict[str, Any]:
         """Restore from the checkpoint after `step` steps; returns the values that are neither module nor optimiser."""
-        from lightning_fabric.strategies import FSDPStrategy
+        from lightning_fabric.strategies import ModelParallelStrategy
 
-        if isinstance(self._fabric.strategy, FSDPStrategy):
+        if isinstance(self._fabric.strategy, ModelParallelStrategy):
             return dict(self._fabric.load(self.path(step), state, weights_only=True))
         values = torch.load(self.path(step), map_location="cpu", weights_only=True)
         for name, target in state.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,10 +13,12 @@ from torch import nn
 
 from hashtag2action.errors import UserError
 from hashtag2action.models.allocator import keep_freed_memory
+from hashtag2action.train.launcher import launched, world
 from hashtag2action.train.settings import HardwareSettings
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from torch.distributed.device_mesh import DeviceMesh
 
 T = TypeVar("T")
 
@@ -27,19 +30,22 @@ def make_fabric(settings: HardwareSettings, block: type[nn.Module] | None = None
     Raises `UserError` for hardware that is not here.
     """
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies import FSDPStrategy
+    from lightning_fabric.strategies import ModelParallelStrategy
 
     accelerator = pick_device(settings.device)
-    nodes, devices = _world(settings.devices)
+    nodes, devices = world(settings.devices)
     if accelerator == "cuda" and devices > torch.cuda.device_count():
         raise UserError(f"hardware.devices: {devices} asked, {torch.cuda.device_count()} present; lower it")
     strategy: Any = "auto"
     if settings.strategy == "fsdp":
-        if accelerator != "cuda":
-            raise UserError("hardware.strategy: fsdp needs CUDA devices; use ddp")
-        strategy = FSDPStrategy(state_dict_type="full", auto_wrap_policy={block} if block else None)
+        if not launched():
+            raise UserError(
+                "hardware.strategy: fsdp is started with torchrun or Slurm: torchrun --nproc_per_node N -m hashtag2action ..."
+            )
+        shard = partial(_shard, block=block)
+        strategy = ModelParallelStrategy(shard, nodes * devices, 1, save_distributed_checkpoint=False)
     elif nodes * devices > 1:
-        strategy = "ddp" if _launched() else "ddp_spawn"
+        strategy = "ddp" if launched() else "ddp_spawn"
     precision = pick_precision(settings.precision, accelerator)
     return Fabric(
         accelerator=accelerator,
@@ -92,21 +98,16 @@ def prepare_process(fabric: Fabric) -> None:
         return
     keep_freed_memory()
     if fabric.world_size > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // _world(fabric.world_size)[1]))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // world(fabric.world_size)[1]))
 
 
-def _launched() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ or (
-        "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1
-    )
+def _shard(module: nn.Module, mesh: DeviceMesh, block: type[nn.Module] | None) -> nn.Module:
+    """Divide parameters, gradients and the optimiser's state among the processes (FSDP2)."""
+    from torch.distributed.fsdp import fully_shard
 
-
-def _world(devices: int) -> tuple[int, int]:
-    """Return nodes and processes on each, as the launcher has set them, else one node with `devices`."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        here = int(os.environ["LOCAL_WORLD_SIZE"])
-        return int(os.environ["WORLD_SIZE"]) // here, here
-    if _launched():
-        nodes = int(os.environ.get("SLURM_NNODES", 1))
-        return nodes, int(os.environ["SLURM_NTASKS"]) // nodes
-    return 1, devices
+    over = mesh["data_parallel"]
+    for part in module.modules():
+        if block is not None and isinstance(part, block):
+            fully_shard(part, mesh=over)
+    fully_shard(module, mesh=over)
+    return module

@@ -12,7 +12,7 @@ from torch import nn
 
 from hashtag2action.train.settings import OptimSettings
 
-WRAPPERS = ("_forward_module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+WRAPPERS = ("_forward_module.", "_orig_mod.")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,13 @@ def make_optimizer(module: nn.Module, options: dict[str, dict[str, Any]], settin
         choice = options[clean_name(name)]
         group = groups.setdefault((choice["weight_decay"], choice["lr_scale"]), {**choice, "params": []})
         group["params"].append(parameter)
-    return torch.optim.AdamW(list(groups.values()), lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=True)
+    from torch.distributed.tensor import DTensor
+
+    betas, eps = settings.betas, settings.eps
+    optimizer = torch.optim.AdamW(list(groups.values()), lr=settings.lr, betas=betas, eps=eps, fused=True)
+    if any(isinstance(parameter, DTensor) for parameter in module.parameters()):
+        _begin(optimizer)
+    return optimizer
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
@@ -96,6 +102,15 @@ def clean_name(name: str) -> str:
     for wrapper in WRAPPERS:
         name = name.replace(wrapper, "")
     return name
+
+
+def _begin(optimizer: torch.optim.AdamW) -> None:
+    """Set the state before the first step: where there is none, gathering a sharded one takes an empty step, and counts it."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            first, second = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            optimizer.state[parameter] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
 
 
 def _layer(name: str, depth: int) -> int:
