@@ -71,9 +71,21 @@ def test_a_clip(name: str, start: int, end: int, size: tuple[int, int], shared_v
 def test_frames_left_by_the_scan_make_the_same_clip(name: str, shared_videos: Path, tmp_path: Path) -> None:
     path = shared_videos / "shots" / name
     again, _, probe = cut(path, 5, 24, tmp_path / "again.mp4")
-    scan = scan_video(path, probe, SETTINGS, with_pictures=True)
+    scan = scan_video(path, probe, SETTINGS.model_copy(update={"min_clip_s": 0.1}), with_pictures=True)
     assert list(scan.pictures) == list(range(len(scan.stamps)))
     assert cut_clip(path, scan, scan.chosen, probe, window_of(scan, 5, 24), SETTINGS, tmp_path / "clip.mp4") == again
+
+
+def test_only_scenes_that_last_leave_frames(shared_videos: Path) -> None:
+    path = shared_videos / "shots" / "goldeneye-vfr-drop3.mp4"
+    probe = probe_video(path)
+    scan = scan_video(path, probe, SETTINGS.model_copy(update={"min_clip_s": 3.0}), with_pictures=True)
+    frames = {scene.end_frame - scene.start_frame for scene in scan.scenes}
+    enough = 3.0 * probe.fps
+    assert min(frames) < enough - 4 and max(frames) > enough + 4
+    for scene in scan.scenes:
+        there = [index in scan.pictures for index in range(scene.start_frame, scene.end_frame)]
+        assert all(there) if len(there) > enough + 4 else sum(there) <= 4
 
 
 def test_a_long_video_leaves_no_frames(shared_videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,17 +35,35 @@ def find_bars(rows: Values, columns: Values) -> tuple[Box, Literal["none", "plai
 def _ends(strips: Values) -> tuple[float, float, str]:
     """Return where the picture begins and ends along the axis of length in (N, length, few), 0 to 1, and the bars' kind."""
     length = strips.shape[1]
-    values = strips.astype(np.float32)
     line = np.zeros(length + 1, np.float32)  # line[i]: how much row i differs from the one before, in most frames
-    line[1:length] = np.quantile(np.abs(np.diff(values, axis=1)).mean(axis=2), 0.25, axis=0)
+    line[1:length] = np.quantile([_mean_step(strip[1:], strip[:-1]) for strip in strips], 0.25, axis=0)
     least, most = max(1, round(LEAST * length)), int(MOST * length)
     if most <= round(LEAST_BLURRED * length) + 3:
         return 0.0, 1.0, "none"
-    plain = (values.std(axis=2) < PLAIN).mean(axis=0) > 0.8
+    plain = np.mean([_deviation(strip) < PLAIN for strip in strips], axis=0) > 0.8
     start, end = _plain_rows(plain, line, least), _plain_rows(plain[::-1], line[::-1], least)
     if start or end:
         return round(start / length, 4), round(1 - end / length, 4), "plain"
-    return _blurred(values, line, round(LEAST_BLURRED * length), most)
+    return _blurred(strips, line, round(LEAST_BLURRED * length), most)
+
+
+def _mean_step(one: Values, other: Values) -> Values:
+    """Return how far two uint8 images differ in each row, on average."""
+    import cv2
+
+    return _row_means(cv2.absdiff(one, other))
+
+
+def _deviation(strip: Values) -> Values:
+    """Return the standard deviation of each row."""
+    away = strip - _row_means(strip)[:, None]
+    return np.sqrt(_row_means(away * away))
+
+
+def _row_means(image: Values) -> Values:
+    import cv2
+
+    return cv2.reduce(image, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[:, 0]
 
 
 def _plain_rows(plain: Values, line: Values, least: int) -> int:
@@ -57,9 +75,9 @@ def _plain_rows(plain: Values, line: Values, least: int) -> int:
     return border + 1 if line[border] > LINE else 0
 
 
-def _blurred(values: Values, line: Values, least: int, most: int) -> tuple[float, float, str]:
-    length = values.shape[1]
-    detail = np.median(np.abs(np.diff(values, axis=2)).mean(axis=2), axis=0)
+def _blurred(strips: Values, line: Values, least: int, most: int) -> tuple[float, float, str]:
+    length = strips.shape[1]
+    detail = np.median([_mean_step(strip[:, 1:], strip[:, :-1]) for strip in strips], axis=0)
     near = np.maximum(line[least:most], np.maximum(line[least - 1 : most - 1], line[least + 1 : most + 1]))
     far = line[::-1][least:most]
     both = np.minimum(

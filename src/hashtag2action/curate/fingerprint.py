@@ -38,37 +38,47 @@ class Fingerprinter:
         self._fps = fps
         self._frames = 0
         self._first_s: float | None = None
-        self._pictures: list[NDArray[np.float32]] = []  # sums, but for the counts
-        self._counts: list[int] = []
+        self._pictures: list[NDArray[Any]] = []  # one for each step that is over
+        self._sum = np.zeros((0, 0), np.float32)  # of the frames of the step that lasts
+        self._count = 0
 
-    def add(self, luma: NDArray[np.uint8], time_s: float | None) -> None:
+    def add(self, luma: NDArray[Any], time_s: float | None) -> None:
         """Take in a frame of any size, uint8 (H, W), and its timestamp; without one, the frame rate gives the time."""
         import cv2
 
         time_s = time_s if time_s is not None else self._frames / self._fps
         self._first_s = time_s if self._first_s is None else self._first_s
         self._frames += 1
-        step = max(int((time_s - self._first_s) / STEP_S), len(self._pictures) - 1)
+        step = max(int((time_s - self._first_s) / STEP_S), len(self._pictures))
         self.full = step >= MAX_STEPS
         if self.full:
             return
-        small = cv2.resize(luma, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
-        while len(self._pictures) < step:  # nothing new was shown in these steps
-            self._pictures.append(self._pictures[-1] / np.float32(self._counts[-1]))
-            self._counts.append(1)
-        if len(self._pictures) == step:
-            self._pictures.append(small)
-            self._counts.append(1)
-        else:
-            self._pictures[step] += small
-            self._counts[step] += 1
+        while len(self._pictures) < step:
+            self._end_step()
+        if not self._count:
+            self._sum = np.zeros(luma.shape, np.float32)
+        elif luma.shape != self._sum.shape:
+            luma = cv2.resize(luma, self._sum.shape[::-1], interpolation=cv2.INTER_AREA)
+        cv2.accumulate(luma, self._sum)
+        self._count += 1
 
     def finish(self, rotation: int = 0) -> bytes | None:
         """Return the fingerprint of a video to be turned clockwise by `rotation` degrees; None where all is plain."""
-        if not self._pictures:
+        if not self._frames:
             return None
-        pictures = np.stack(self._pictures) / np.array(self._counts, np.float32)[:, None, None]
-        return _fingerprint(np.rot90(pictures, -rotation // 90, axes=(1, 2)))
+        self._end_step()
+        return _fingerprint(np.rot90(np.stack(self._pictures), -rotation // 90, axes=(1, 2)))
+
+    def _end_step(self) -> None:
+        """Keep the mean of the step's frames, or the step before once more where none was shown."""
+        import cv2
+
+        if self._count:
+            mean = self._sum / np.float32(self._count)
+            self._pictures.append(cv2.resize(mean, (GRID, GRID), interpolation=cv2.INTER_AREA))
+            self._count = 0
+        else:
+            self._pictures.append(self._pictures[-1])
 
 
 def fingerprint_file(path: Path) -> bytes | None:
@@ -98,7 +108,7 @@ def _fingerprint(pictures: NDArray[np.float32]) -> bytes | None:
         return None
     scaled = np.stack([cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for picture in pictures[inside]])
     basis = cv2.dct(np.eye(SIDE, dtype=np.float32), flags=cv2.DCT_ROWS)  # row x holds every frequency at place x
-    waves = np.einsum("tyx,yv,xu->tvu", scaled, basis, basis, optimize=True)
+    waves = basis.T @ scaled @ basis
     moves = np.zeros((len(waves), MOVE_BITS + 1), np.float32)
     moves[LAG:, :MOVE_BITS] = (waves[LAG:] - waves[:-LAG])[(slice(None), *lowest(MOVE_BITS))]
     look = waves.mean(0)[lowest(LOOK_BITS)]

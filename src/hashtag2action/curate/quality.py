@@ -85,13 +85,15 @@ class QualityMeter:
 
     def finish(self) -> Quality | None:
         """Return the scores, or nothing where no frame could be looked at."""
+        import cv2
+
         if not self._rows:
             return None
         rows, columns = np.stack(self._rows), np.stack(self._columns)
         pictures = np.stack(self._pictures)
         content, kind = find_bars(rows, columns)
         inside = _within(pictures, content)
-        moves = [float(np.abs(b.astype(np.int16) - a).mean()) / 255 for a, b in itertools.pairwise(inside)]
+        moves = [cv2.norm(a, b, cv2.NORM_L1) / (255 * a.size) for a, b in itertools.pairwise(inside)]
         measures = {
             "motion": float(np.mean(moves)) if moves else 0.0,
             "still": float(np.mean([move < STILL for move in moves])) if moves else 1.0,
@@ -116,8 +118,6 @@ class QualityMeter:
 
     def _sample(self, frame: VideoFrame) -> bool:
         """Keep strips and a picture of a frame; not of one whose size differs from the first's."""
-        import cv2
-
         if frame.format.name not in ("yuv420p", "yuvj420p", "nv12", "yuv422p", "yuv444p", "gray"):
             frame = reformat(frame, None, None, "gray")
         plane = pixels(frame.planes[0])
@@ -127,9 +127,7 @@ class QualityMeter:
         height, width = plane.shape
         self._rows.append(plane[:, :: max(1, width // STRIP_PX)].copy())
         self._columns.append(plane[:: max(1, height // STRIP_PX)].T.copy())
-        scale = min(1.0, PICTURE_PX / min(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        self._pictures.append(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+        self._pictures.append(_shrunk(plane))
         top, left = max(0, (height - CROP_PX) // 2), max(0, (width - CROP_PX) // 2)
         self._sharpness.append(_sharpness(plane[top : top + CROP_PX, left : left + CROP_PX]))
         return True
@@ -171,6 +169,18 @@ def _within(images: Values, box: Box) -> Values:
     height, width = images.shape[1:]
     left, top = min(int(box[0] * width + 0.5), width - 1), min(int(box[1] * height + 0.5), height - 1)
     return images[:, top : max(top + 1, round(box[3] * height)), left : max(left + 1, round(box[2] * width))]
+
+
+def _shrunk(plane: Values) -> Values:
+    """Return a plane with a shorter side of `PICTURE_PX`, never enlarged; halving it first takes half the time or less."""
+    import cv2
+
+    height, width = plane.shape
+    scale = min(1.0, PICTURE_PX / min(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    while min(plane.shape) >= 2 * PICTURE_PX:
+        plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
 
 
 def _sharpness(luma: Values) -> float:
@@ -230,6 +240,7 @@ def _seam(strips: Values, start: float, end: float) -> float:
     low, high = max(4, int(middle - reach)), min(length - 5, int(middle + reach) + 1)
     if high <= low:
         return 0.0
-    steps = np.abs(strips[:, 2:].astype(np.int16) - strips[:, :-2])  # steps[:, i]: between i and i + 2
-    sharp = steps[:, low - 1 : high - 1] - np.maximum(steps[:, low - 4 : high - 4], steps[:, low + 2 : high + 2])
+    near = strips[:, low - 4 : high + 4].astype(np.int16)
+    steps = np.abs(near[:, 2:] - near[:, :-2])  # between two rows that have one between them
+    sharp = steps[:, 3:-3] - np.maximum(steps[:, :-6], steps[:, 6:])
     return float((np.median(sharp, axis=0) > SEAM).mean(axis=1).max())

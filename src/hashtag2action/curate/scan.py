@@ -31,6 +31,7 @@ Shares = tuple[float, float, float, float]  # left, top, right, bottom
 
 KEPT_PX = 3840 * 2160  # larger frames to check are made small at once, others when they are looked at
 PICTURES_MB = 192  # of memory for frames as clips have them; a longer video is decoded a second time for its clip
+WAITING_MB = 144  # of memory for frames of a scene that may yet turn out too short for a clip
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Scan:
 
     `stamps` are the container's timestamps, `times_s` (n + 1 values) the start of every frame, from 0, and the end of the
     last; `keys` the indices of keyframes; `motion` (n values) the mean absolute difference of luma to the frame before,
-    0 to 1, and 0 across a cut; `frames` the scene's frames to check, by index, as decoded or as upright RGB images; `pictures` all
-    frames as a clip has them, by index, where they were asked for and take no more memory than `PICTURES_MB`.
+    0 to 1, and 0 across a cut; `frames` the scene's frames to check, by index, as decoded or as upright RGB images; `pictures` the
+    frames of scenes long enough as a clip has them, by index, where they were asked for and take no more memory than `PICTURES_MB`.
     """
 
     stamps: list[int | None]
@@ -66,9 +67,7 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings, with_pictures
     keys: list[int] = []
     motion: list[float] = []
     kept: dict[int, VideoFrame | Image] = {}
-    pictures: dict[int, VideoFrame] = {}
-    wide, high = clip_size(probe, settings.short_side_px)
-    most = int((PICTURES_MB << 20) / (1.5 * wide * high)) if with_pictures else 0
+    pictures = _Pictures(probe, settings, with_pictures)
     planned = set(checked_frames(0, probe.frames, settings.frames_checked))
     with open_video(path) as container:
         stream = video_stream(container)
@@ -84,12 +83,12 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings, with_pictures
             last = luma
             if cuts := finder.add(index, bgr):
                 kept.clear()
+                pictures.cut(cuts[-1])
                 planned = set(checked_frames(cuts[-1], probe.frames, settings.frames_checked))
             if index in planned:
                 large = frame.width * frame.height > KEPT_PX
                 kept[index] = upright_rgb(frame, *size, probe.rotation) if large else frame
-            if index < most and probe.frames <= most:
-                pictures[index] = upright_yuv(frame, wide, high, probe.rotation)
+            pictures.add(index, frame)
         times_s = _times(stamps, float(stream.time_base or 0), probe)
     if len(stamps) < COMPLETE * probe.frames:
         raise MediaError("truncated", f"{len(stamps)} of {probe.frames} frames can be decoded")
@@ -98,7 +97,39 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings, with_pictures
     still = np.array(motion)
     still[cuts] = 0.0
     quality, fingerprint = meter.finish(), prints.finish(probe.rotation)
-    return Scan(stamps, times_s, keys, cuts, scenes, longest(scenes), still, kept, pictures, quality, fingerprint)
+    return Scan(stamps, times_s, keys, cuts, scenes, longest(scenes), still, kept, pictures.made, quality, fingerprint)
+
+
+class _Pictures:
+    """Makes frames into what a clip has of them, those of a scene once it has lasted long enough: short ones cost nothing."""
+
+    def __init__(self, probe: Probe, settings: CurateSettings, wanted: bool) -> None:
+        self.made: dict[int, VideoFrame] = {}
+        self._size = clip_size(probe, settings.short_side_px)
+        self._rotation = probe.rotation
+        self._most = int((PICTURES_MB << 20) / (1.5 * self._size[0] * self._size[1])) if wanted else 0
+        self._off = probe.frames > self._most
+        self._waits = settings.min_clip_s * probe.fps - 1
+        self._waiting: dict[int, VideoFrame] = {}
+        self._long = False
+
+    def add(self, index: int, frame: VideoFrame) -> None:
+        """Take in the next frame."""
+        if self._off or index >= self._most:
+            return
+        self._waiting[index] = frame
+        bits = frame.width * frame.height * frame.format.padded_bits_per_pixel
+        count = len(self._waiting)
+        self._long = self._long or count > self._waits or count * bits > WAITING_MB << 23
+        if self._long:
+            made = (upright_yuv(frame, *self._size, self._rotation) for frame in self._waiting.values())
+            self.made.update(zip(self._waiting, made, strict=True))
+            self._waiting.clear()
+
+    def cut(self, start: int) -> None:
+        """Begin a scene at frame `start`, some frames back at most."""
+        self._waiting = {index: frame for index, frame in self._waiting.items() if index >= start}
+        self._long = False
 
 
 def frames_to_check(
