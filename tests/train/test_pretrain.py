@@ -176,7 +176,7 @@ def srun(*command: str) -> Iterator[list[subprocess.Popen]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "SLURM_NODELIST": "localhost"}
-    job = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "h2a", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
+    job = {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "h2a", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
     tasks = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}
     ranks = [{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(2)]
     call = [sys.executable, *command]
@@ -208,7 +208,11 @@ def test_started_by_a_launcher_killed_and_started_again(finished, small_clips, t
 
 @pytest.mark.parametrize(
     ("strategy", "told", "words"),
-    [("fsdp", {}, "torchrun"), ("auto", {"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, "--ntasks-per-node")],
+    [
+        ("fsdp", {}, "torchrun"),
+        ("auto", {"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, "srun"),
+        ("auto", {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}, "--ntasks-per-node"),
+    ],
 )
 def test_what_needs_a_launcher_says_which(small_clips, tmp_path, monkeypatch, strategy, told, words):
     for name, value in told.items():

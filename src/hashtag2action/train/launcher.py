@@ -25,6 +25,11 @@ def world(devices: int) -> tuple[int, int]:
         here = int(os.environ["LOCAL_WORLD_SIZE"])
         return int(os.environ["WORLD_SIZE"]) // here, here
     if launched():
+        if "SLURM_STEP_ID" not in os.environ:
+            tasks = os.environ["SLURM_NTASKS"]
+            raise UserError(
+                f"Slurm: the job has {tasks} tasks and this is one command; start it with srun, or ask for one task"
+            )
         if "SLURM_NTASKS_PER_NODE" not in os.environ:
             raise UserError("Slurm: processes are counted by node here; give --ntasks-per-node=N instead of --ntasks")
         nodes = int(os.environ.get("SLURM_NNODES", 1))

@@ -60,7 +60,7 @@ class HardwareSettings(Settings):
     devices: PositiveInt = 1
     """Processes on this machine; under torchrun or Slurm their own counts hold."""
     strategy: Strategy = "auto"
-    """auto: DistributedDataParallel where there are several processes."""
+    """auto: DistributedDataParallel where there are several processes. fsdp: FSDP2, under torchrun or Slurm."""
     precision: Precision = "auto"
     """auto: bf16 where the hardware computes in it, fp32 elsewhere."""
     compile: bool = False
