@@ -190,19 +190,26 @@ def srun(*command: str) -> Iterator[list[subprocess.Popen]]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("launcher", "strategy"), [(torchrun, "fsdp"), (srun, "auto")])
-def test_started_by_a_launcher_killed_and_started_again(finished, small_clips, tmp_path, launcher, strategy):
+@pytest.mark.parametrize(
+    ("launcher", "strategies"),
+    [(torchrun, ["fsdp", "fsdp", "auto"]), (srun, ["auto", "fsdp"])],
+    ids=["torchrun", "srun"],
+)
+def test_started_by_a_launcher_killed_and_continued_by_any_strategy(
+    finished, small_clips, tmp_path, launcher, strategies
+):
     script = tmp_path / "train.py"
     script.write_text(f"if __name__ == '__main__':\n{indent(CHILD, '    ')}")
     folder = tmp_path / "run"
-    changes = {**TINY, "hardware.strategy": strategy, "hardware.devices": 2, "optim.accumulate": 2}
-    order = json.dumps([[str(clip) for clip in small_clips], changes, str(folder)])
-    with launcher(str(script), order) as processes:
-        while all(process.poll() is None for process in processes) and len(read_log(folder)) < 6:
-            time.sleep(0.01)
-    assert 6 <= len(read_log(folder)) < 12
-    with launcher(str(script), order) as processes:
-        assert [process.wait() for process in processes] == [0] * len(processes)
+    for turn, strategy in enumerate(strategies, start=1):
+        changes = {**TINY, "hardware.strategy": strategy, "hardware.devices": 2, "optim.accumulate": 2}
+        order = json.dumps([[str(clip) for clip in small_clips], changes, str(folder)])
+        last, until = turn == len(strategies), 4 * turn
+        with launcher(str(script), order) as processes:
+            while all(process.poll() is None for process in processes) and (last or len(read_log(folder)) < until):
+                time.sleep(0.01)
+            assert not last or [process.wait() for process in processes] == [0] * len(processes)
+        assert (folder / "summary.json").exists() == last
     assert_close(finished, folder)
 
 

@@ -62,10 +62,12 @@ class Checkpoints:
     def load(self, step: int, state: dict[str, Any]) -> dict[str, Any]:
         """Restore from the checkpoint after `step` steps; returns the values that are neither module nor optimiser."""
         from lightning_fabric.strategies import ModelParallelStrategy
+        from lightning_fabric.wrappers import _unwrap_objects
 
-        if isinstance(self._fabric.strategy, ModelParallelStrategy):
-            return dict(self._fabric.load(self.path(step), state, weights_only=True))
         values = torch.load(self.path(step), map_location="cpu", weights_only=True)
+        if isinstance(self._fabric.strategy, ModelParallelStrategy):
+            _load_sharded(_unwrap_objects(state), values)
+            return values
         for name, target in state.items():
             if isinstance(target, (torch.nn.Module, torch.optim.Optimizer)):
                 target.load_state_dict(values.pop(name))
@@ -97,6 +99,26 @@ class Checkpoints:
             (score, int(step)) for step, score in scores.items() if score is not None and int(step) in existing
         )
         return {*existing[-self._keep_last :], *(step for _, step in ranked[: self._keep_best])}
+
+
+def _load_sharded(targets: dict[str, Any], values: dict[str, Any]) -> None:
+    """Give a module and an optimiser that processes share out what a checkpoint of any strategy holds, and take it from `values`."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict, set_optimizer_state_dict
+
+    module, optimizer = targets["model"], targets["optimizer"]
+    whole = StateDictOptions(full_state_dict=True)
+    set_model_state_dict(module, values.pop("model"), options=whole)
+    found = values.pop("optimizer")
+    if not found["state"]:  # of before the first step, by another strategy
+        return
+    names = {parameter: name for name, parameter in module.named_parameters()}
+    order = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+    named = {order[key] if isinstance(key, int) else key: value for key, value in found["state"].items()}
+    groups = [
+        {**group, "params": [order[key] if isinstance(key, int) else key for key in group["params"]]}
+        for group in found["param_groups"]
+    ]
+    set_optimizer_state_dict(module, optimizer, {"state": named, "param_groups": groups}, options=whole)
 
 
 def damage(path: Path) -> str | None:
