@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from absent import absent
 from hashtag2action.engine import Engine, Failure, make_engine
 from hashtag2action.errors import UserError
 
@@ -19,7 +20,7 @@ ENGINES = ["local", "ray"]
 
 def needs_ray() -> None:
     if find_spec("ray") is None:
-        pytest.skip("Ray is not installed")
+        absent("Ray is not installed")
 
 
 def behave(item: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import requires
 from pathlib import Path
 
-import pytest
+from absent import absent
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,7 +17,7 @@ def test_the_wheel_builds_and_works_outside_the_clone(tmp_path: Path) -> None:
         [*pip, "wheel", "--no-deps", "-w", tmp_path, ROOT], capture_output=True, text=True, check=False
     )
     if built.returncode and "hatchling" in built.stderr:
-        pytest.skip(f"the build's own requirement cannot be fetched: {built.stderr.splitlines()[-1]}")
+        absent(f"the build's own requirement cannot be fetched: {built.stderr.splitlines()[-1]}")
     assert built.returncode == 0, built.stderr
     (wheel,) = tmp_path.glob("*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", tmp_path / "site", wheel], check=True)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from altered import alter
 
+from absent import absent
 from hashtag2action.catalog.harvest import Post
 from hashtag2action.catalog.reviews import Review, record
 from hashtag2action.catalog.schema import Decision, Reason
@@ -89,7 +90,7 @@ def test_the_catalog_and_the_files(registered: Make, demo_settings: CurateSettin
 
 def test_both_engines_reach_the_same_catalog(registered: Make, demo_settings: CurateSettings) -> None:
     if find_spec("ray") is None:
-        pytest.skip("Ray is not installed")
+        absent("Ray is not installed")
     local, ray = registered("local"), registered("ray")
     assert go(local, demo_settings) == go(ray, demo_settings, "ray")
     assert local.digest() == ray.digest()

@@ -11,6 +11,7 @@ import difflib
 import itertools
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,27 +67,27 @@ class Bounds:
         return tuple(self.low + (self.high - self.low) * share for share in (0.2, 0.5, 0.8))
 
 
-class Curve:
+class Curve(ABC):
     """Accuracy by size, and back. `parameters` names what is fitted, in the order of every vector of parameters."""
 
     name: str
     parameters: tuple[str, ...]
 
+    @abstractmethod
     def values(self, free: Numbers) -> tuple[float, ...]:
         """Return the parameters that a vector of unbounded numbers stands for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accuracy(self, values: Numbers, sizes: Array) -> Array:
         """Return accuracies (0..1), NaN where the parameters are not allowed together. `sizes` (N,) as given to fit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def need(self, values: Numbers, targets: Array) -> Array:
         """Return the sizes at which the curve reaches `targets` (N,), infinite above its asymptote."""
-        raise NotImplementedError
 
+    @abstractmethod
     def starts(self, sizes: Array, accuracies: Array) -> Iterator[Array]:
         """Yield vectors of unbounded numbers to begin from."""
-        raise NotImplementedError
 
 
 class DistributionCurve(Curve):
