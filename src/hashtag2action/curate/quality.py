@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -180,7 +181,7 @@ def _shrunk(plane: Values) -> Values:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     while min(plane.shape) >= 2 * PICTURE_PX:
         plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _sharpness(luma: Values) -> float:
@@ -190,13 +191,13 @@ def _sharpness(luma: Values) -> float:
     if min(luma.shape) < 16:
         return 0.0
     lost = []
-    for image in (luma, luma.T):
-        image = np.ascontiguousarray(image)
-        blurred = cv2.blur(image, (9, 1))
-        sharp = cv2.absdiff(image[:, 1:], image[:, :-1])
-        soft = cv2.absdiff(blurred[:, 1:], blurred[:, :-1])
-        total = float(sharp.sum(dtype=np.int64))
-        lost.append(float(cv2.subtract(sharp, soft).sum(dtype=np.int64)) / total if total else 0.0)
+    luma = np.ascontiguousarray(luma)
+    for kernel, here, before in (((9, 1), np.s_[:, 1:], np.s_[:, :-1]), ((1, 9), np.s_[1:], np.s_[:-1])):
+        blurred = cv2.blur(luma, kernel)
+        sharp = cv2.absdiff(luma[here], luma[before])
+        soft = cv2.absdiff(blurred[here], blurred[before])
+        total = cv2.sumElems(sharp)[0]
+        lost.append(cv2.sumElems(cv2.subtract(sharp, soft))[0] / total if total else 0.0)
     return min(lost)
 
 
@@ -209,11 +210,18 @@ def _shake(triples: Sequence[Sequence[Values]]) -> float:
         if len(triple) < 3 or len({image.shape for image in triple}) > 1 or min(triple[0].shape) < 16:
             continue
         a, b, c = (image.astype(np.float32) for image in triple[:3])
-        window = cv2.createHanningWindow(a.shape[::-1], cv2.CV_32F)
+        window = _fading_out(*a.shape)
         (first, sure), (second, sure_too) = cv2.phaseCorrelate(a, b, window), cv2.phaseCorrelate(b, c, window)
         if min(sure, sure_too) > 0.15:
             jerks.append(float(np.hypot(second[0] - first[0], second[1] - first[1])) / min(a.shape))
     return float(np.median(jerks)) if jerks else 0.0
+
+
+@lru_cache(maxsize=4)
+def _fading_out(height: int, width: int) -> Values:
+    import cv2
+
+    return cv2.createHanningWindow((width, height), cv2.CV_32F)
 
 
 def _text_share(picture: Values) -> float:
@@ -221,15 +229,18 @@ def _text_share(picture: Values) -> float:
     import cv2
 
     kernel = np.ones((7, 7), np.uint8)
-    light = (cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, kernel) > STROKE) & (picture > LIGHT)
-    dark = (cv2.morphologyEx(picture, cv2.MORPH_BLACKHAT, kernel) > STROKE) & (picture < DARK)
-    density = cv2.blur((light | dark).astype(np.float32), LETTERS)
-    return float((density > DENSE).mean())
+    light: Values = cv2.inRange(cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, kernel), STROKE + 1, 255)
+    dark: Values = cv2.inRange(cv2.morphologyEx(picture, cv2.MORPH_BLACKHAT, kernel), STROKE + 1, 255)
+    strokes = (light & cv2.inRange(picture, LIGHT + 1, 255)) | (dark & cv2.inRange(picture, 0, DARK - 1))
+    count = cv2.boxFilter(strokes & 1, cv2.CV_16U, LETTERS, normalize=False)
+    return float((count > DENSE * LETTERS[0] * LETTERS[1]).mean())
 
 
 def _few_levels(images: Values) -> float:
     """Return the share of pixels that have one of the most frequent levels: drawings have few levels, what a camera saw many."""
-    counts = np.bincount(images.ravel(), minlength=256)
+    import cv2
+
+    counts = np.sum([cv2.calcHist([image], [0], None, [256], (0, 256)) for image in images], axis=0).ravel()
     return float(np.sort(counts)[-LEVELS:].sum() / images.size)
 
 

@@ -87,21 +87,22 @@ def longest(scenes: Sequence[Scene]) -> Scene:
 
 
 def small_frame(frame: VideoFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return a frame made small, shorter side about 96 px: BGR (h, w, 3) and luma (h, w), both uint8."""
+    """Return a frame made small, both uint8: BGR (h, w, 3) with a shorter side of about 48 px, luma (H, W) of about 96."""
     import cv2
 
     step = max(1, round(min(frame.width, frame.height) / SMALL_SIDE_PX))
     if frame.format.name not in ("yuv420p", "yuvj420p") or min(frame.width, frame.height) < 16:
         width, height = max(16, frame.width // step), max(16, frame.height // step)
         frame, step = reformat(frame, width, height, "yuv420p"), 1
-    luma, *chroma = (pixels(plane)[::step, ::step] for plane in frame.planes)
-    height, width = min(len(luma), 2 * len(chroma[0])) & ~3, min(luma.shape[1], 2 * chroma[0].shape[1]) & ~1
+    planes = [pixels(plane)[::step, ::step] for plane in frame.planes]
+    luma, *chroma = np.ascontiguousarray(planes[0]), *(plane[::2, ::2] for plane in planes[1:])
+    height, width = min(len(luma) // 2, 2 * len(chroma[0])) & ~3, min(luma.shape[1] // 2, 2 * chroma[0].shape[1]) & ~1
     i420 = np.empty((height * 3 // 2, width), np.uint8)
-    i420[:height] = luma[:height, :width]
+    i420[:height] = luma[: 2 * height : 2, : 2 * width : 2]
     both = i420[height:].reshape(2, height // 2, width // 2)
     both[0] = chroma[0][: height // 2, : width // 2]
     both[1] = chroma[1][: height // 2, : width // 2]
-    return cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420), i420[:height]
+    return cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420), luma
 
 
 class _QuickScore:
