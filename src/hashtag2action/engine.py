@@ -221,12 +221,17 @@ class _Context(SpawnContext):
     Process = _Worker
 
 
+def fresh_processes() -> SpawnContext:
+    """Return what makes processes that inherit nothing and do not run the caller's script again."""
+    return _Context()
+
+
 def _pool(workers: int, memory_mb: int) -> Any:
     from pebble import ProcessPool
 
     return ProcessPool(
         max_workers=workers,
-        context=_Context(),
+        context=fresh_processes(),
         initializer=_start_worker,
         initargs=[memory_mb],
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hashtag2action.curate.people import PersonDetector, detector_identity, load_detector
+from hashtag2action.curate.people import Box, PersonDetector, detector_identity, find_people, load_detector
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.curate.video import curate_video
 from hashtag2action.errors import UserError
@@ -48,6 +48,45 @@ def test_boxes_follow_the_picture(detector: PersonDetector, people: np.ndarray) 
     wide = np.concatenate([people, np.full_like(people, 114)], axis=1)
     (left,) = detector.detect([wide])
     assert left[0].x2 == pytest.approx(plain[0].x2 / 2, abs=0.03)
+
+
+class Seeing:
+    """Finds one person, of the confidence that a picture with that longer side has in a list, and remembers the sides."""
+
+    def __init__(self, scores: list[dict[int, float]]) -> None:
+        self.scores, self.sides = scores, []
+
+    def detect(self, images: list[np.ndarray]) -> list[list[Box]]:
+        sides = [max(image.shape[:2]) for image in images]
+        self.sides += sides
+        scores = [self.scores[int(image[0, 0, 0])].get(side, 0.0) for image, side in zip(images, sides, strict=True)]
+        return [[Box(0.1, 0.1, 0.9, 0.9, score)] if score else [] for score in scores]
+
+
+@pytest.mark.parametrize(
+    ("scores", "sides", "seen"),
+    [
+        ([{160: 0.5}, {160: 0.9}], [160, 160], 2),  # sure at a glance
+        ([{160: 0.49, 320: 0.6}, {320: 0.6}], [160, 320, 320], 2),  # no more glances once one was not enough
+        ([{320: 0.05, 640: 0.9}, {320: 0.1, 640: 0.2}], [160, 320, 320, 640], 0),  # nobody at 320 is believed
+        ([{160: 0.2, 320: 0.3, 640: 0.4}, {640: 0.9}], [160, 320, 640, 320], 1),
+    ],
+)
+def test_looks_grow_only_where_in_doubt(scores: list[dict[int, float]], sides: list[int], seen: int) -> None:
+    detector = Seeing(scores)
+    frames = [(n, np.full((360, 640, 3), n, np.uint8)) for n in range(len(scores))]
+    settings = CurateSettings(glance_px=160, first_look_px=320)
+    found = find_people(frames, [0.0, 1.0], len(frames), settings, detector)
+    assert detector.sides == sides
+    assert sum(bool(detection.boxes) for detection in found) == seen
+
+
+def test_a_picture_no_larger_than_a_look_is_looked_at_once() -> None:
+    detector = Seeing([{100: 0.3}])
+    image = np.zeros((60, 100, 3), np.uint8)
+    settings = CurateSettings(glance_px=160, first_look_px=320, detector_enlarge=False)
+    assert find_people([(0, image)], [0.0], 1, settings, detector)[0].boxes[0].score == 0.3
+    assert detector.sides == [100]
 
 
 def test_a_batch_is_its_images(detector: PersonDetector, people: np.ndarray) -> None:

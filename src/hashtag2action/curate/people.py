@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -18,7 +18,12 @@ from hashtag2action.wheels import cache_folder
 
 Array = np.ndarray[Any, Any]
 Style = Literal["yolov8", "yolox"]
+Device = Literal["cpu", "cuda"]
 
+PROVIDERS: dict[Device, tuple[str, dict[str, str]]] = {
+    "cpu": ("CPUExecutionProvider", {}),
+    "cuda": ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),  # no search anew for every picture size
+}
 PERSON = 0  # the class's number in COCO
 STEP_PX = 32  # sides of the network's input are multiples of it
 DOUBT, SURE = 0.1, 0.5  # confidences of a first look: below there is nobody, above somebody, between look closer
@@ -55,23 +60,36 @@ class Detection:
         return min(1.0, sum(box.area for box in self.boxes))
 
 
+class Detector(Protocol):
+    """What finds people in pictures: `PersonDetector`, or one that all workers share."""
+
+    def detect(self, images: Sequence[Array]) -> list[list[Box]]:
+        """Return the people in each of the images, (H, W, 3) RGB uint8, all of one size; the surest first."""
+        ...
+
+
 def find_people(
-    frames: Iterable[tuple[int, Array]], times_s: Sequence[float], planned: int, settings: CurateSettings
+    frames: Iterable[tuple[int, Array]],
+    times_s: Sequence[float],
+    planned: int,
+    settings: CurateSettings,
+    detector: Detector,
 ) -> tuple[Detection, ...]:
     """Look for people in `(index, image)` pairs, `planned` of them, each (H, W, 3) RGB uint8 and of one size.
 
-    With `stop_early` no frame is looked at, or asked for, once those before decide. Raises `UserError` where there is no
-    detector to be had.
+    With `stop_early` no frame is looked at, or asked for, once those before decide.
     """
-    detector = load_detector(settings)
-    if not settings.stop_early and settings.first_look_px is None:
+    if not settings.stop_early and settings.glance_px is None and settings.first_look_px is None:
         indices, images = zip(*frames, strict=True) if planned else ((), ())
         found = zip(indices, detector.detect([_enlarged(image, settings) for image in images]), strict=True)
         return tuple(Detection(i, round(times_s[i], 3), _counted(boxes, settings)) for i, boxes in found)
     detections: list[Detection] = []
     people = 0
+    glancing = True
     for index, image in frames:
-        boxes = _counted(_look(detector, image, settings), settings)
+        seen = _glance(detector, image, settings) if glancing else None
+        glancing = seen is not None  # where a small picture was not enough it will not be for the next frame
+        boxes = _counted(_look(detector, image, settings) if seen is None else seen, settings)
         detections.append(Detection(index, round(times_s[index], 3), boxes))
         people += bool(boxes)
         left = planned - len(detections)
@@ -104,15 +122,16 @@ def load_detector(settings: CurateSettings) -> PersonDetector:
     """Return the detector that the settings name; a process loads each only once. Raises `UserError`."""
     path = detector_file(settings).resolve()
     least = settings.confidence if settings.first_look_px is None else min(DOUBT, settings.confidence)
-    return _load(path, path.stat().st_mtime_ns, settings.detector_threads, least, settings.overlap)
+    stamp_ns = path.stat().st_mtime_ns
+    return _load(path, stamp_ns, settings.detector_threads, least, settings.overlap, settings.detector_device)
 
 
 class PersonDetector:
     """A network held by ONNX Runtime; which family it is of is told by the shape of its output."""
 
-    def __init__(self, path: Path, threads: int, confidence: float, overlap: float) -> None:
-        """Load an ONNX file. Raises `UserError` where it is no detector of a known family."""
-        self._session = _open_session(path, threads)
+    def __init__(self, path: Path, threads: int, confidence: float, overlap: float, device: Device = "cpu") -> None:
+        """Load an ONNX file. Raises `UserError` where it is no detector of a known family, or the device cannot be used."""
+        self._session = _open_session(path, threads, device)
         self._input = self._session.get_inputs()[0]
         self._confidence, self._overlap = confidence, overlap
         self._batch, _, height, width = (side if isinstance(side, int) else None for side in self._input.shape)
@@ -171,20 +190,33 @@ class PersonDetector:
         )
 
 
-def _look(detector: PersonDetector, image: Array, settings: CurateSettings) -> list[Box]:
-    """Look at a small copy first where the settings say so, and at the whole only if that leaves a doubt."""
-    import cv2
+def _glance(detector: Detector, image: Array, settings: CurateSettings) -> list[Box] | None:
+    """Return who is in a very small copy, None where nobody is for sure: small pictures hide people."""
+    boxes = _smaller(detector, image, settings.glance_px, settings)
+    return boxes if boxes and boxes[0].score >= max(SURE, settings.confidence) else None
 
-    whole = _enlarged(image, settings)
-    if settings.first_look_px is not None and settings.first_look_px < max(whole.shape[:2]):
-        scale = min(1.0, settings.first_look_px / max(image.shape[:2]))
-        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-        small = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        (boxes,) = detector.detect([small])
+
+def _look(detector: Detector, image: Array, settings: CurateSettings) -> list[Box]:
+    """Look at a small copy first where the settings say so, and at the whole only if that leaves a doubt."""
+    boxes = _smaller(detector, image, settings.first_look_px, settings)
+    if boxes is not None:
         best = max((box.score for box in boxes), default=0.0)
         if not DOUBT <= best < max(SURE, settings.confidence):
             return boxes
-    return detector.detect([whole])[0]
+    return detector.detect([_enlarged(image, settings)])[0]
+
+
+def _smaller(detector: Detector, image: Array, side_px: int | None, settings: CurateSettings) -> list[Box] | None:
+    """Return who is in a copy with that longer side, None where the picture would be looked at no larger anyway."""
+    import cv2
+
+    longer = max(image.shape[:2])
+    if side_px is None or side_px >= (max(longer, settings.detector_size_px) if settings.detector_enlarge else longer):
+        return None
+    scale = min(1.0, side_px / longer)
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    small = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return detector.detect([small])[0]
 
 
 def _enlarged(image: Array, settings: CurateSettings) -> Array:
@@ -202,20 +234,25 @@ def _counted(boxes: Sequence[Box], settings: CurateSettings) -> tuple[Box, ...]:
 
 
 @functools.lru_cache(maxsize=2)
-def _load(path: Path, _modified_ns: int, threads: int, confidence: float, overlap: float) -> PersonDetector:
-    return PersonDetector(path, threads, confidence, overlap)
+def _load(
+    path: Path, _modified_ns: int, threads: int, confidence: float, overlap: float, device: Device
+) -> PersonDetector:
+    return PersonDetector(path, threads, confidence, overlap, device)
 
 
-def _open_session(path: Path, threads: int) -> Any:
+def _open_session(path: Path, threads: int, device: Device) -> Any:
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
+    provider, how = PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise _no_device(device)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, how)])
     except (
         errors.Fail,
         errors.InvalidGraph,
@@ -224,12 +261,20 @@ def _open_session(path: Path, threads: int) -> Any:
         errors.NotImplemented,
     ) as error:
         raise UserError(f"{path}: ONNX Runtime cannot load it; name a YOLOv8- or YOLOX-style ONNX file") from error
+    if provider not in session.get_providers():  # its libraries are missing
+        raise _no_device(device)
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3 or inputs[0].type != "tensor(float)":
         raise UserError(
             f"{path}: takes no batch of float RGB images (B, 3, H, W); name a YOLOv8- or YOLOX-style ONNX file"
         )
     return session
+
+
+def _no_device(device: Device) -> UserError:
+    return UserError(
+        f"detector_device = {device}: ONNX Runtime cannot use it here; pip install onnxruntime-gpu in its place, or choose cpu"
+    )
 
 
 def _letterbox(image: Array, shape: tuple[int, int], offset: tuple[int, int], size: tuple[int, int]) -> Array:

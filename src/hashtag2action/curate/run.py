@@ -30,6 +30,7 @@ from hashtag2action.curate.people import detector_file, detector_identity
 from hashtag2action.curate.record import clip_path, describe_unread, record_report, set_alike_aside
 from hashtag2action.curate.screen import Screen
 from hashtag2action.curate.settings import CurateSettings
+from hashtag2action.curate.shared_detector import Address, detector_at, shared_detector
 from hashtag2action.curate.video import VideoReport, curate_video
 from hashtag2action.engine import Engine, Failure, Outcome
 from hashtag2action.errors import UserError
@@ -114,7 +115,11 @@ def curate(
 
 def settings_key(settings: CurateSettings) -> str:
     """Return what stands for these settings on a decision, without those that do not need a video to be read again."""
-    of_pixels = settings.model_copy(update={"metadata": MetadataFilter(), "duplicates": DuplicateSettings()})
+    how = {
+        name: CurateSettings.model_fields[name].default
+        for name in ("detector_device", "detector_batch", "detector_threads")
+    }
+    of_pixels = settings.model_copy(update={"metadata": MetadataFilter(), "duplicates": DuplicateSettings(), **how})
     return digest(of_pixels, detector_identity(settings), METHOD)
 
 
@@ -137,8 +142,8 @@ class _Run:
             return
         detector_file(self.settings)
         waiting: dict[int, Video] = {}
-        function = partial(_curate_job, settings=self.settings)
-        with progress() as bar:
+        with shared_detector(self.settings, self.engine) as address, progress() as bar:
+            function = partial(_curate_job, settings=self.settings, address=address)
             task = bar.add_task("curate", total=count, note="")
             for outcome in self.engine.map(function, self._jobs(videos, waiting)):
                 video = waiting.pop(outcome.item.video)
@@ -184,10 +189,11 @@ def _these(catalog: Catalog, condition: sa.ColumnElement[bool], rows: list[int])
         yield from batches(catalog, condition & Video.id.in_(some))
 
 
-def _curate_job(job: Job, settings: CurateSettings) -> VideoReport:
+def _curate_job(job: Job, settings: CurateSettings, address: Address | None) -> VideoReport:
+    detector = detector_at(address, settings) if address else None
     if job.accepted:
         settings = settings.model_copy(update={"min_clip_s": 0.0, "low_quality": "review"})
-    return curate_video(job.path, settings, job.clip)
+    return curate_video(job.path, settings, job.clip, detector)
 
 
 def _failed(outcome: Outcome[Job, VideoReport]) -> VideoReport:

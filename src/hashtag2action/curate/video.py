@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hashtag2action.catalog.schema import Decision, Reason
 from hashtag2action.curate.cut import ClipInfo, cut_clip
-from hashtag2action.curate.people import Detection, find_people
+from hashtag2action.curate.people import Detection, Detector, find_people, load_detector
 from hashtag2action.curate.quality import Quality, fault
 from hashtag2action.curate.scan import Scan, checked_frames, frames_to_check, scan_video
 from hashtag2action.curate.scenes import Scene
@@ -62,15 +62,17 @@ class VideoReport:
         return [(scene_path(clip_path, n), info) for n, info in enumerate(infos) if info is not None]
 
 
-def curate_video(path: Path, settings: CurateSettings, clip_path: Path) -> VideoReport:
+def curate_video(
+    path: Path, settings: CurateSettings, clip_path: Path, detector: Detector | None = None
+) -> VideoReport:
     """Decide a video as the paper does (section 3.2) and write its clip to `clip_path` if it may be kept.
 
     The longest scene is kept; a person in enough of the frames checked accepts it, fewer send it to a reviewer (the
     clip is written, so that it can be watched). Further scenes' clips lie beside it. A fault of the file is a decision like
-    any other. Raises `UserError` where there is no detector to be had.
+    any other. Without a `detector` the settings' is loaded where one is needed; raises `UserError` where there is none to be had.
     """
     try:
-        report, scan = _examine(path, settings, with_clip=not (settings.stream_copy or settings.crop_bars))
+        report, scan = _examine(path, settings, detector, with_clip=not (settings.stream_copy or settings.crop_bars))
         if report.window is None or report.decision is Decision.REJECTED:
             return report
         assert report.probe is not None and report.chosen is not None
@@ -90,7 +92,7 @@ def curate_video(path: Path, settings: CurateSettings, clip_path: Path) -> Video
 def examine_video(path: Path, settings: CurateSettings) -> VideoReport:
     """Decide a video as `curate_video` does, and write nothing."""
     try:
-        return _examine(path, settings, with_clip=False)[0]
+        return _examine(path, settings, None, with_clip=False)[0]
     except MediaError as error:
         return _refused(path, error)
 
@@ -104,7 +106,9 @@ def _refused(path: Path, error: MediaError) -> VideoReport:
     return VideoReport(path.stem, Decision.REJECTED, Reason(error.kind), error.detail)
 
 
-def _examine(path: Path, settings: CurateSettings, *, with_clip: bool) -> tuple[VideoReport, Scan]:
+def _examine(
+    path: Path, settings: CurateSettings, detector: Detector | None, *, with_clip: bool
+) -> tuple[VideoReport, Scan]:
     probe = probe_video(path)
     _check_size(path, probe, settings)
     scan = scan_video(path, probe, settings, with_pictures=with_clip and probe.duration_s >= settings.min_clip_s)
@@ -126,7 +130,8 @@ def _examine(path: Path, settings: CurateSettings, *, with_clip: bool) -> tuple[
         return report, scan
     if low and settings.low_quality == "reject":
         return dataclasses.replace(report, reason=Reason.LOW_QUALITY, detail=low), scan
-    scenes = [_look(path, scan, scene, probe, settings) for scene in _candidates(scan, settings)]
+    detector = detector or load_detector(settings)
+    scenes = [_look(path, scan, scene, probe, settings, detector) for scene in _candidates(scan, settings)]
     kept = [scene for scene in scenes if scene.person_frames >= settings.min_person_frames]
     best, *more = kept or scenes[:1]
     report = dataclasses.replace(
@@ -158,9 +163,12 @@ def _candidates(scan: Scan, settings: CurateSettings) -> list[Scene]:
     return sorted(long, key=lambda scene: (scene is not scan.chosen, -round(scene.duration_s, 3), scene.start_frame))
 
 
-def _look(path: Path, scan: Scan, scene: Scene, probe: Probe, settings: CurateSettings) -> SceneReport:
+def _look(
+    path: Path, scan: Scan, scene: Scene, probe: Probe, settings: CurateSettings, detector: Detector
+) -> SceneReport:
     planned = len(checked_frames(scene.start_frame, scene.end_frame, settings.frames_checked))
-    detections = find_people(frames_to_check(path, scan, scene, probe, settings), scan.times_s, planned, settings)
+    frames = frames_to_check(path, scan, scene, probe, settings)
+    detections = find_people(frames, scan.times_s, planned, settings, detector)
     areas = [detection.area for detection in detections]
     checked = [detection.index for detection in detections]
     return SceneReport(
