@@ -35,3 +35,17 @@ def test_the_core_asks_for_no_agpl_package() -> None:
     core = [line for line in requires("hashtag2action") or [] if "extra ==" not in line]
     assert core
     assert not [line for line in core if line.lower().startswith(("ultralytics", "lightly"))]
+
+
+def test_no_library_keeps_or_sends_what_is_done_here(tmp_path: Path) -> None:
+    """ONNX Runtime opens its store of events and the device's number in the home folder as soon as it is imported."""
+    hidden = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "GITHUB_ACTIONS", "CI")  # in CI it is off of itself
+    environment = {name: value for name, value in os.environ.items() if name not in hidden} | {"HOME": str(tmp_path)}
+    for first in (
+        "import hashtag2action",
+        "import hashtag2action.curate.people",
+        "import hashtag2action.train.onnx_model",
+    ):
+        code = f"{first}; import onnxruntime; onnxruntime.SessionOptions()"
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        assert not (tmp_path / ".cache" / "Microsoft").exists()

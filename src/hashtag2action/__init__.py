@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # a spinning team makes them many times slower. It has to be said before torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# ONNX Runtime 1.29 and later keeps a number for the device in the user's cache and sends Microsoft what it ran. It has to be
+# said before ONNX Runtime is first imported; `ORT_DISABLE_TELEMETRY=0` in the environment leaves it as it is.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 __version__ = "0.1.0"
 __all__ = ["UserError", "Workspace", "__version__", "run"]
 
