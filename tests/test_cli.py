@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -42,6 +43,26 @@ def test_a_users_mistake_is_one_clear_line(tmp_path: Path, words: list[str], lin
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert line in done.stderr
     assert not places["w"].exists(), "work began before the mistake was found"
+
+
+def test_ctrl_c_is_said_in_one_line_and_by_the_status() -> None:
+    code = """
+import signal, time
+import hashtag2action.cli as cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
+@cli.app.command()
+def wait() -> None:
+    print("ready", flush=True)
+    time.sleep(60)
+cli.main()
+"""
+    command = [sys.executable, "-c", code, "wait"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "h2a: stopped; the same command goes on from here\n"
 
 
 def test_the_command_starts_at_once() -> None:

@@ -46,24 +46,27 @@ app.add_typer(review.app, name="review")
 app.add_typer(study.app, name="study")
 
 
+STOPPED = 130  # status of a command that Ctrl-C ended
+
+
 def main() -> None:
     """Run the command; a user's mistake is one line and status 2, Ctrl-C status 130."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)  # typer 0.29 returns 130 on Ctrl-C, earlier versions raise
     except UserError as error:
         _say(str(error))
         sys.exit(2)
-    except typer.Exit as error:
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _say("stopped; the same command goes on from here")
-        sys.exit(130)
+    except (KeyboardInterrupt, typer.Abort):
+        status = STOPPED
     except Exception as error:
         usage = getattr(error, "format_message", None)
         if usage is None:
             raise
         _say(f"{usage().rstrip('.')}; see `h2a --help`")
         sys.exit(2)
+    if status == STOPPED:
+        _say("stopped; the same command goes on from here")
+    sys.exit(status or 0)
 
 
 def _say(line: str) -> None:
