@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -168,7 +169,12 @@ def _listen(connection: Connection, waiting: SimpleQueue[Asked]) -> None:
 
 def _end_with(parent: Connection, listener: Listener) -> None:
     """End this process when the one that started it closes its end, or dies."""
-    with contextlib.suppress(EOFError, OSError):
-        parent.recv()
-    listener.close()  # removes the socket's file
-    os._exit(0)
+    folder = Path(listener.address).parent  # made for the socket alone; a pipe of Windows has none
+    try:
+        with contextlib.suppress(EOFError, OSError):
+            parent.recv()
+        with contextlib.suppress(OSError):
+            listener.close()
+            folder.rmdir()
+    finally:
+        os._exit(0)
