@@ -91,9 +91,10 @@ def encode(source: Path, target: Path, side: int, options: dict[str, str]) -> Pa
         stream = writing.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height = round(width * scale / 2) * 2, round(height * scale / 2) * 2
         stream.pix_fmt = "yuv420p"
-        for frame in islice(reading.decode(video), int(SECONDS * rate)):
+        for number, frame in enumerate(islice(reading.decode(video), int(SECONDS * rate))):
             picture = frame.reformat(stream.width, stream.height, "yuv420p")
             picture.pict_type = av.video.frame.PictureType.NONE
+            picture.pts, picture.time_base = number, 1 / rate  # evenly spaced, whatever the source's are
             writing.mux(stream.encode(picture))
         writing.mux(stream.encode(None))
     return target
