@@ -95,13 +95,14 @@ def small_frame(frame: VideoFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any
         width, height = max(16, frame.width // step), max(16, frame.height // step)
         frame, step = reformat(frame, width, height, "yuv420p"), 1
     planes = [pixels(plane)[::step, ::step] for plane in frame.planes]
-    luma, *chroma = np.ascontiguousarray(planes[0]), *(plane[::2, ::2] for plane in planes[1:])
-    height, width = min(len(luma) // 2, 2 * len(chroma[0])) & ~3, min(luma.shape[1] // 2, 2 * chroma[0].shape[1]) & ~1
+    rows = min(len(planes[0]), 2 * len(planes[1])) & ~3
+    columns = min(planes[0].shape[1], 2 * planes[1].shape[1]) & ~1
+    luma = np.ascontiguousarray(planes[0][:rows, :columns])
+    height, width = rows // 2 & ~3, columns // 2 & ~1
     i420 = np.empty((height * 3 // 2, width), np.uint8)
     i420[:height] = luma[: 2 * height : 2, : 2 * width : 2]
-    both = i420[height:].reshape(2, height // 2, width // 2)
-    both[0] = chroma[0][: height // 2, : width // 2]
-    both[1] = chroma[1][: height // 2, : width // 2]
+    for part, plane in zip(i420[height:].reshape(2, height // 2, width // 2), planes[1:], strict=True):
+        part[:] = plane[:height:2, :width:2]
     return cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420), luma
 
 
