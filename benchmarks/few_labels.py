@@ -3,9 +3,10 @@
     python benchmarks/few_labels.py --videos ../shared/data --pretrained runs/model.pt --json few_labels.json
 
 Two labelled sets: yoga poses, tested on 4 people who are never trained on, and fights on surveillance cameras, tested on
-6 groups of neighbouring clips a class that are never trained on. Both starts get the same recipe, steps, data and seeds;
-the difference has a 95 % interval, drawn over sources. Without `--pretrained` the encoder is pre-trained here, without
-labels, on every recording but the tested ones. Runs are kept in `--folder`, and resumed.
+6 groups of neighbouring clips a class that are never trained on. Both starts get the same recipe, steps, data and seeds,
+unless `--scratch-set` or `--pretrained-set` gives one of them settings of its own; the difference has a 95 % interval,
+drawn over sources. Without `--pretrained` the encoder is pre-trained here, without labels, on every recording but the
+tested ones. Runs are kept in `--folder`, and resumed.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def one_run(
 ) -> dict[str, Any]:
     """Fine-tune and test once: top-1, whether each test clip is right, and the training's seconds."""
     folder = options.folder / f"{name}-{start}-{seed}"
-    settings = load(FinetuneSettings, "finetune", options.recipe, [*options.set, f"seed={seed}"])
+    own = options.scratch_set if start == "scratch" else options.pretrained_set
+    settings = load(FinetuneSettings, "finetune", options.recipe, [*options.set, *own, f"seed={seed}"])
     trained = finetune(split, settings, folder, encoder)
     judged = load(EvaluateSettings, "evaluate", options.evaluate)
     tested = evaluate(split.test, folder, judged, folder / "evaluate")
@@ -132,6 +134,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--recipe", default="tiny_cpu", help="of pre-training and fine-tuning")
     parser.add_argument("--evaluate", default="paper", help="recipe of the test")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the fine-tuning")
+    for start in STARTS:
+        parser.add_argument(
+            f"--{start}-set", action="append", default=[], metavar="KEY=VALUE", help="change that of one start alone"
+        )
     parser.add_argument(
         "--pretrain-set", action="append", default=[], metavar="KEY=VALUE", help="change the pre-training"
     )
