@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from scenedetect.detector import SceneDetector
 
-SMALL_SIDE_PX = 96  # about the shorter side of a small frame
+SMALL_SIDE_PX = 96  # about the shorter side of a small frame's luma; its colours have half of it
 
 
 @dataclass(frozen=True)

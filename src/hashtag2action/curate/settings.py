@@ -42,16 +42,14 @@ class CurateSettings(Settings):
     allow_unpickle: bool = False  # load a `.pt` of unknown hash, which can run any code
     detector_size_px: int = Field(default=640, ge=32, le=4096, multiple_of=32)  # of the longer side
     detector_device: Literal["cpu", "cuda"] = "cpu"
-    detector_batch: int = Field(
-        default=1, ge=1, le=256
-    )  # over 1: one process looks for all workers, at so many frames at once
+    detector_batch: int = Field(default=1, ge=1, le=256)  # frames looked at together; over 1: for all workers
     detector_threads: int = Field(default=1, ge=1)
     confidence: float = Field(default=0.25, gt=0, lt=1)  # Ultralytics' default, as the paper used
     overlap: float = Field(default=0.7, gt=0, le=1)  # IoU above which two boxes are one; Ultralytics' default
     detector_enlarge: bool = True  # smaller videos to `detector_size_px`, as Ultralytics does
     glance_px: int | None = Field(
         default=None, ge=32, le=4096
-    )  # longer side of a look before that, believed if it sees somebody
+    )  # of a look before the first, believed if it sees somebody
     first_look_px: int | None = Field(default=None, ge=32, le=4096)  # longer side of a cheap first look; None: none
     stop_early: bool = False  # look at no more frames than decide whether people are in enough of them
 
