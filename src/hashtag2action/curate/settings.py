@@ -47,9 +47,7 @@ class CurateSettings(Settings):
     confidence: float = Field(default=0.25, gt=0, lt=1)  # Ultralytics' default, as the paper used
     overlap: float = Field(default=0.7, gt=0, le=1)  # IoU above which two boxes are one; Ultralytics' default
     detector_enlarge: bool = True  # smaller videos to `detector_size_px`, as Ultralytics does
-    glance_px: int | None = Field(
-        default=None, ge=32, le=4096
-    )  # of a look before the first, believed if it sees somebody
+    glance_px: int | None = Field(default=None, ge=32, le=4096)  # of a look before it, believed if it sees somebody
     first_look_px: int | None = Field(default=None, ge=32, le=4096)  # longer side of a cheap first look; None: none
     stop_early: bool = False  # look at no more frames than decide whether people are in enough of them
 
