@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,9 @@ def test_many_workers_see_what_one_sees_alone(settings: CurateSettings, pictures
 
     def look(number: int, address: Address) -> None:
         detector = detector_at.__wrapped__(address, settings)  # a connection of its own, as a process has
-        seen[number] = [detector.detect([picture])[0] for picture in pictures for _ in range(2)]
+        boxes = [detector.detect([picture])[0] for picture in pictures for _ in range(2)]
+        if detector._own is None:  # it did not have to look on its own
+            seen[number] = boxes
 
     with shared_detector(settings, make_engine(workers=1)) as address:
         assert address is not None
@@ -93,6 +97,55 @@ def test_a_worker_looks_on_alone_once_the_detector_is_gone(
     assert detector.detect(pictures[:1]) == together
     assert detector_at.__wrapped__(address, settings) is load_detector(settings)  # nobody answers there
     assert not Path(str(address.place)).parent.exists()
+
+
+def test_an_answer_never_goes_to_the_next_question(settings: CurateSettings, pictures: list[np.ndarray]) -> None:
+    class OutOfMemory:
+        """A connection on which reading the first answer fails, after the question was sent."""
+
+        def __init__(self, connection: Any) -> None:
+            self.send, self.close, self._connection, self._failed = connection.send, connection.close, connection, False
+
+        def recv(self) -> Any:
+            if not self._failed:
+                self._failed = True
+                raise MemoryError
+            return self._connection.recv()
+
+    with shared_detector(settings, make_engine(workers=1)) as address:
+        assert address is not None
+        detector = detector_at.__wrapped__(address, settings)
+        detector._connection = OutOfMemory(detector._connection)
+        with pytest.raises(MemoryError):
+            detector.detect([pictures[0], pictures[0]])
+        assert detector.detect(pictures[1:2]) == load_detector(settings).detect(pictures[1:2])
+
+
+def test_a_run_believes_the_shared_detector(
+    registered: Any, demo_settings: CurateSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that sees nobody leaves no video accepted, so the workers do ask it."""
+
+    def answer(connection: Connection) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                connection.send([[] for _ in connection.recv()])
+
+    def accept(listener: Listener) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=(listener.accept(),), daemon=True).start()
+
+    @contextlib.contextmanager
+    def blind(*_: Any) -> Iterator[Address]:
+        with Listener(authkey=b"key") as listener:
+            threading.Thread(target=accept, args=(listener,), daemon=True).start()
+            yield Address(listener.address, b"key")
+
+    monkeypatch.setattr("hashtag2action.curate.run.shared_detector", blind)
+    catalog: Catalog = registered("blind")
+    summary = curate(catalog, catalog.workspace, demo_settings, make_engine(workers=2))
+    assert (summary.accepted, summary.reasons["few_person_frames"]) == (0, 3)
 
 
 def _start_and_wait(settings: CurateSettings, place: Path) -> None:

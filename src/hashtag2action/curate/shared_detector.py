@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -102,6 +103,9 @@ class _RemoteDetector:
                 return found
             except (OSError, EOFError):
                 self._own = load_detector(self._settings)
+            except BaseException:  # no memory, say; the unread answer must not go to the next question
+                self._connection.close()
+                raise
         return self._own.detect(images) if self._own else []
 
 
@@ -121,9 +125,11 @@ def _serve(parent: Connection, settings: CurateSettings, key: bytes) -> None:
         parent.send(error)
         return
     waiting: SimpleQueue[Asked] = SimpleQueue()
-    with Listener(backlog=128, authkey=key) as listener:
+    folder = tempfile.mkdtemp(prefix="h2a-detector-")  # multiprocessing's own would be the parent's too
+    place = None if os.name == "nt" else f"{folder}/socket"
+    with Listener(place, backlog=128, authkey=key) as listener:
         parent.send(listener.address)
-        threading.Thread(target=_end_with, args=(parent, listener), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent, folder), daemon=True).start()
         threading.Thread(target=_accept, args=(listener, waiting), daemon=True).start()
         while True:
             for asked, found in look_together(detector, _gather(waiting, settings.detector_batch)):
@@ -167,14 +173,11 @@ def _listen(connection: Connection, waiting: SimpleQueue[Asked]) -> None:
             waiting.put(Asked(connection.recv(), connection))
 
 
-def _end_with(parent: Connection, listener: Listener) -> None:
-    """End this process when the one that started it closes its end, or dies."""
-    folder = Path(listener.address).parent  # made for the socket alone; a pipe of Windows has none
+def _end_with(parent: Connection, folder: str) -> None:
+    """End this process, and remove its folder, when the one that started it closes its end or dies."""
     try:
         with contextlib.suppress(EOFError, OSError):
             parent.recv()
-        with contextlib.suppress(OSError):
-            listener.close()
-            folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         os._exit(0)
