@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode
 
-from hashtag2action.curate.scan import scan_video
-from hashtag2action.curate.scenes import DETECTORS, Scene, longest, scenes_between, small_frame
+from hashtag2action.curate.scan import frames_to_check, scan_video
+from hashtag2action.curate.scenes import DETECTORS, CutFinder, Scene, longest, scenes_between, small_frame
 from hashtag2action.curate.settings import CurateSettings
 from hashtag2action.media.probe import probe_video
 
@@ -29,6 +29,19 @@ def cuts_of(path: Path, **settings: object) -> list[int]:
 @pytest.mark.parametrize("name", SHOTS)
 def test_known_cuts_are_found_exactly(name: str, shared_videos: Path) -> None:
     assert cuts_of(shared_videos / "shots" / name) == SHOTS[name]
+
+
+def test_cuts_are_looked_for_in_upright_pictures(shared_videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, settings = shared_videos / "shots" / "issue-134-rotate.mp4", CurateSettings()
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(CutFinder, "add", lambda _, index, picture: seen.append(picture) or [])
+    probe = probe_video(path)
+    scan = scan_video(path, probe, settings)
+    index, upright = next(frames_to_check(path, scan, scan.chosen, probe, settings))
+    there = cv2.resize(upright, (seen[index].shape[1], seen[index].shape[0]), interpolation=cv2.INTER_AREA)
+    assert there.shape[0] > there.shape[1]
+    difference, overturned = (cv2.norm(there[..., ::-1], seen[index][::k, ::k], cv2.NORM_L1) for k in (1, -1))
+    assert difference < 0.5 * overturned
 
 
 @pytest.mark.parametrize("detector", sorted(DETECTORS.keys() - {"threshold", "transnetv2"}))

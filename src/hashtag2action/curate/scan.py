@@ -81,7 +81,7 @@ def scan_video(path: Path, probe: Probe, settings: CurateSettings, with_pictures
             meter.add(frame, luma)
             motion.append(_difference(last, luma))
             last = luma
-            if cuts := finder.add(index, bgr):
+            if cuts := finder.add(index, np.rot90(bgr, k=-probe.rotation // 90)):
                 kept.clear()
                 pictures.cut(cuts[-1])
                 planned = set(checked_frames(cuts[-1], probe.frames, settings.frames_checked))
