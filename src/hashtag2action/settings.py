@@ -65,7 +65,7 @@ def read_recipe(model: type[Settings], stage: str, recipe: str | Path) -> dict[s
             raise UserError(f"{path}: no such recipe file; `h2a recipes` lists the named ones")
         text = path.read_text(encoding="utf-8")
     else:
-        folder = resources.files("hashtag2action").joinpath("recipes", stage)
+        folder = resources.files("hashtag2action") / "recipes" / stage
         if recipe not in recipe_names(stage):
             raise UserError(f"{recipe}: no such {stage} recipe{_nearest(str(recipe), recipe_names(stage))}")
         text = folder.joinpath(f"{recipe}.toml").read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ def read_recipe(model: type[Settings], stage: str, recipe: str | Path) -> dict[s
 
 def recipe_names(stage: str) -> list[str]:
     """Return the names of the shipped recipes of a stage, sorted."""
-    folder = resources.files("hashtag2action").joinpath("recipes", stage)
+    folder = resources.files("hashtag2action") / "recipes" / stage
     return sorted(item.name[: -len(".toml")] for item in folder.iterdir() if item.name.endswith(".toml"))
 
 

@@ -110,7 +110,8 @@ def _fingerprint(pictures: NDArray[np.float32]) -> bytes | None:
     basis = cv2.dct(np.eye(SIDE, dtype=np.float32), flags=cv2.DCT_ROWS)  # row x holds every frequency at place x
     waves = basis.T @ scaled @ basis
     moves = np.zeros((len(waves), MOVE_BITS + 1), np.float32)
-    moves[LAG:, :MOVE_BITS] = (waves[LAG:] - waves[:-LAG])[(slice(None), *lowest(MOVE_BITS))]
+    rows, columns = lowest(MOVE_BITS)
+    moves[LAG:, :MOVE_BITS] = (waves[LAG:] - waves[:-LAG])[:, rows, columns]
     look = waves.mean(0)[lowest(LOOK_BITS)]
     signs = np.stack([moves > STILL, np.abs(moves) > STILL], 1)
     return np.packbits(look >= 0).tobytes() + np.packbits(signs, axis=-1).tobytes()

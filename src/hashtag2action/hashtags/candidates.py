@@ -26,8 +26,8 @@ class Candidate:
 
 def class_names(dataset: str) -> list[str]:
     """Return the names of a data set's classes, in its own order and spelling."""
-    text = resources.files("hashtag2action.hashtags").joinpath("classes", f"{dataset}.txt").read_text(encoding="utf-8")
-    return text.splitlines()
+    file = resources.files("hashtag2action.hashtags") / "classes" / f"{dataset}.txt"
+    return file.read_text(encoding="utf-8").splitlines()
 
 
 def from_classes(datasets: Iterable[str], parse: Parse) -> list[Candidate]:
