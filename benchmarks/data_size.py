@@ -2,7 +2,7 @@
 
 Copies the clips of a folder of recordings at 96 pixels (their decoding would take most of the time), pre-trains on
 nested random subsets without their labels, fine-tunes each on yoga poses and tests on people that neither training saw.
-Half an hour; started again, it goes on where it stopped.
+Three quarters of an hour; started again, it goes on where it stopped.
 
     OMP_NUM_THREADS=1 python benchmarks/data_size.py --videos ../shared/data --workspace data_size --workers 2
 """
